@@ -1,0 +1,56 @@
+# Everything sets itself up: a virtual environment in .venv, Debian packages (as root), the lab's image.
+SHELL := /bin/sh
+PY := .venv/bin/python
+
+.PHONY: help demo test check fix lint types unit docs lock bench clean packages
+help:
+	@echo "make demo    three real controllers from one file; one loses its power; they stay up (root)"
+	@echo "make test    every test, lab machines included (root)"
+	@echo "make check   lint, types and unit tests in seconds"
+	@echo "make fix     format, and mend what ruff can mend"
+	@echo "make docs    write the generated pages of docs/reference again"
+	@echo "make bench   convergence side by side with ansible-core (root)"
+	@echo "make lock    resolve the dependencies again into requirements.lock"
+
+demo: .venv/.ready packages
+	$(PY) demo/demo.py $(DEMO)
+
+test: check packages
+	$(PY) -m pytest --no-skips tests/contract tests/property tests/golden tests/real tests/lab
+
+check: lint types unit
+
+lint: .venv/.ready
+	.venv/bin/ruff format --check --quiet .
+	.venv/bin/ruff check --quiet .
+	.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports
+
+types: .venv/.ready
+	.venv/bin/mypy --no-error-summary
+
+unit: .venv/.ready
+	$(PY) -m pytest -q tests/unit
+
+fix: .venv/.ready
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+docs: .venv/.ready
+	$(PY) -m quorate.cli.reference
+
+bench: .venv/.ready packages
+	$(PY) bench/converge.py
+
+lock: .venv/.ready
+	.venv/bin/pip install --quiet uv
+	.venv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --extra dev \
+	  --python-version 3.11 --universal --upgrade pyproject.toml -o requirements.lock
+
+packages:
+	sh tools/packages.sh
+
+.venv/.ready: requirements.lock pyproject.toml
+	sh tools/venv.sh
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -1,0 +1,1 @@
+"""Quorate: a control plane that survives the loss of any controller, and proves it."""

@@ -1,0 +1,98 @@
+"""The plan: waves of steps, a value that can be stored, compared, approved and applied later."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from quorate.core.act import Act
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Step(_Part):
+    """What is done to one controller in one go; its acts run in order and stop at the first that fails.
+
+    `diff`: what people read, unified-diff lines with secrets masked. `disturbs`: a running member is interrupted.
+    `irreversible`: what cannot be undone about it, or empty.
+    """
+
+    host: str
+    title: str
+    acts: tuple[Act, ...]
+    diff: tuple[str, ...] = ()
+    disturbs: bool = False
+    irreversible: str = ""
+
+
+class Gate(_Part):
+    """What must be well before the next wave: these members of this system, within `timeout` seconds."""
+
+    system: str
+    members: tuple[str, ...]
+    timeout: float
+
+
+class Wave(_Part):
+    """Steps that run side by side, one for each controller; then the gate. A disturbing wave has one step only.
+
+    `system` is empty for the preparation, which touches nothing that runs.
+    """
+
+    title: str
+    system: str = ""
+    steps: tuple[Step, ...]
+    gate: Gate | None = None
+
+
+class Refusal(_Part):
+    """Why something that ought to be done is not: apply refuses the whole plan as long as one is in it."""
+
+    system: str
+    reason: str
+    evidence: tuple[str, ...] = ()
+
+
+class Missing(_Part):
+    """A controller that was not seen, and why. Apply refuses unless it is left out by name."""
+
+    host: str
+    why: str
+
+
+class Plan(_Part):
+    """All that would be done. `fingerprint` covers everything else but `made`: the same world gives the same print."""
+
+    cloud: str
+    made: str
+    waves: tuple[Wave, ...]
+    missing: tuple[Missing, ...] = ()
+    without: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    world: str = Field(description="Digest of all that was observed and asked for where it matters to this plan.")
+    fingerprint: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.waves
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps in order."""
+        return tuple(step for wave in self.waves for step in wave.steps)
+
+    def printed(self) -> Plan:
+        """Give the plan its fingerprint."""
+        covered = self.model_dump(mode="json", exclude={"made", "fingerprint"})
+        return self.model_copy(update={"fingerprint": digest(covered)})
+
+
+def digest(value: Any) -> str:
+    """SHA-256, in hexadecimal, of the value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,238 @@
+"""From what is wanted and what was seen to the plan. Pure: the same world gives the same plan.
+
+The order: one wave prepares all controllers side by side without touching anything that runs; then, system by system
+in the order of their needs, running members are interrupted one at a time, stopped ones are started, and the cluster
+is formed. What is done to a controller in one wave is one step, sent in one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quorate.core.act import Act, Install, SetUnit
+from quorate.core.delta import Delta, delta, inputs_digest, merged
+from quorate.core.diff import Change
+from quorate.core.observed import HostSeen, Unknown, World
+from quorate.core.order import may_disturb
+from quorate.core.plan import Gate, Missing, Plan, Refusal, Step, Wave, digest
+from quorate.core.resource import File, Resource, Unit
+from quorate.core.secret import Secrets
+from quorate.core.system import AnySystem, Blocked, Site, enabled
+from quorate.core.verdict import Judgement, failing, merge, unknown
+
+
+@dataclass(frozen=True)
+class Review:
+    """One system as it was found: its judgement and what it needs, by controller."""
+
+    system: AnySystem
+    judgement: Judgement
+    deltas: Mapping[str, Delta]
+    views: Mapping[str, Any]
+
+
+def views_of(system: AnySystem, site: Site, world: World) -> dict[str, Any]:
+    """Read the system's answers of every controller into its views; what was not seen is Unknown."""
+    views: dict[str, Any] = {}
+    for host in site.cloud.names:
+        seen = world.get(host, Unknown(why="it was not looked at"))
+        if isinstance(seen, HostSeen):
+            try:
+                views[host] = system.read(seen.answers.get(system.name, {}))
+            except Exception as error:  # noqa: BLE001 - what a reader chokes on was not seen
+                views[host] = Unknown(why=f"its answers could not be read: {type(error).__name__}: {error}")
+        else:
+            views[host] = seen
+    return views
+
+
+def judge(system: AnySystem, site: Site, views: Mapping[str, Any]) -> Judgement:
+    """Let the system judge. A judge that crashes has seen nothing: everything is unknown."""
+    try:
+        return system.judge(site.cloud.systems[system.name], site, views)
+    except Exception as error:  # noqa: BLE001 - a crashed check is `unknown`, never ok
+        verdict = unknown(f"the check itself failed: {type(error).__name__}: {error}")
+        return Judgement(verdict, dict.fromkeys(site.cloud.names, verdict))
+
+
+def review(site: Site, systems: Sequence[AnySystem], secrets: Secrets, world: World) -> tuple[Review, ...]:
+    """Judge and compare every enabled system, in forming order."""
+    reviews = []
+    for system in enabled(site.cloud, systems):
+        views = views_of(system, site, world)
+        deltas = {
+            host: delta(_resources(system, site, host), seen, secrets)
+            for host, seen in world.items()
+            if isinstance(seen, HostSeen)
+        }
+        reviews.append(Review(system, judge(system, site, views), deltas, views))
+    return tuple(reviews)
+
+
+def with_drift(found: Review) -> Judgement:
+    """The judgement, worsened by what differs from the cloud file."""
+    members = dict(found.judgement.members)
+    for host, change in found.deltas.items():
+        lines = merged((*change.quiet, *change.disturbing, *change.starting))[1]
+        drifted = [line.split(" ", 1)[1] for line in lines if line[:2] in {"~ ", "+ ", "! "}]
+        verdicts = [members.get(host, unknown("not judged"))]
+        verdicts += [failing(f"differs from the cloud file: {', '.join(drifted)}")] if drifted else []
+        verdicts += [unknown(f"could not be compared: {', '.join(change.unknown)}")] if change.unknown else []
+        members[host] = merge(verdicts)
+    return Judgement(found.judgement.cluster, members)
+
+
+def make_plan(
+    site: Site,
+    systems: Sequence[AnySystem],
+    secrets: Secrets,
+    world: World,
+    *,
+    made: str,
+    without: Sequence[str] = (),
+) -> Plan:
+    """Plan everything that would bring the world to the site. `made` is the time, ISO 8601, for people only."""
+    left_out = {host: Unknown(why="left out by --without") for host in without}
+    world = {**world, **left_out}
+    reviews = review(site, systems, secrets, world)
+    refusals = [*_wrong_systems(site, world)]
+    waves = [*_prepare(site, reviews)]
+    for found in reviews:
+        member_waves, member_refusals = _system_waves(found, site, secrets)
+        waves += member_waves
+        refusals += member_refusals
+    missing = tuple(
+        Missing(host=host, why=seen.why)
+        for host, seen in world.items()
+        if isinstance(seen, Unknown) and host not in without
+    )
+    return Plan(
+        cloud=site.cloud.cloud,
+        made=made,
+        waves=tuple(waves),
+        missing=missing,
+        without=tuple(without),
+        refusals=tuple(refusals),
+        world=_world_digest(site, world),
+    ).printed()
+
+
+def _resources(system: AnySystem, site: Site, host: str) -> Sequence[Resource]:
+    return system.resources(site.cloud.systems[system.name], site, host)
+
+
+def _wrong_systems(site: Site, world: World) -> Iterable[Refusal]:
+    for host, seen in world.items():
+        if isinstance(seen, HostSeen) and seen.os != site.cloud.os:
+            yield Refusal(system="", reason=f"{host} runs {seen.os}, the cloud file says os: {site.cloud.os}")
+
+
+def _prepare(site: Site, reviews: Sequence[Review]) -> Iterable[Wave]:
+    steps = []
+    for host in site.cloud.names:
+        changes = [
+            change
+            for found in reviews
+            if host in found.deltas and not found.deltas[host].disturbing
+            for change in found.deltas[host].quiet
+        ]
+        if changes:
+            acts, lines = merged(changes)
+            steps.append(Step(host=host, title="prepare", acts=_installs_first(acts), diff=lines))
+    if steps:
+        yield Wave(title="prepare", steps=tuple(steps))
+
+
+def _installs_first(acts: Sequence[Act]) -> tuple[Act, ...]:
+    installs = [act for act in acts if isinstance(act, Install)]
+    others = tuple(act for act in acts if not isinstance(act, Install))
+    if not installs:
+        return others
+    packages = tuple(dict.fromkeys(p for act in installs for p in act.packages))
+    preseed = tuple(dict.fromkeys(line for act in installs for line in act.preseed))
+    return (Install(packages=packages, preseed=preseed), *others)
+
+
+def _system_waves(found: Review, site: Site, secrets: Secrets) -> tuple[list[Wave], list[Refusal]]:
+    name = found.system.name
+    refusals = [
+        Refusal(system=name, reason=f"{host} could not be compared: {why}")
+        for host, change in found.deltas.items()
+        for why in change.unknown
+    ]
+    rolling, refused = _rolling(found, site)
+    formation = found.system.form(site.cloud.systems[name], site, found.views)
+    if isinstance(formation, Blocked):
+        refusals.append(Refusal(system=name, reason=formation.reason, evidence=formation.evidence))
+        formation = ()
+    starting = _starting(found, gated=not formation)
+    forming = [_stamped(wave, found.system, site, secrets) for wave in formation]
+    return [*rolling, *starting, *forming], [*refusals, *refused]
+
+
+def _rolling(found: Review, site: Site) -> tuple[list[Wave], list[Refusal]]:
+    waves, refusals = [], []
+    system = found.system
+    for host, change in found.deltas.items():
+        if not change.disturbing:
+            continue
+        acts, lines = merged((*change.quiet, *change.disturbing))
+        step = Step(host=host, title=f"{system.name} on {host}", acts=_installs_first(acts), diff=lines, disturbs=True)
+        gate = Gate(system=system.name, members=(host,), timeout=system.settle)
+        waves.append(Wave(title=f"{system.name}: {host}", system=system.name, steps=(step,), gate=gate))
+        why_not = may_disturb(host, found.judgement.members, system.quorum, arbiter=site.cloud.arbiter is not None)
+        if why_not:
+            refusals.append(Refusal(system=system.name, reason=why_not))
+    return waves, refusals
+
+
+def _starting(found: Review, *, gated: bool) -> list[Wave]:
+    steps = [_start(found.system.name, host, change.starting) for host, change in found.deltas.items()]
+    chosen = tuple(step for step in steps if step is not None)
+    if not chosen:
+        return []
+    members = tuple(step.host for step in chosen)
+    gate = Gate(system=found.system.name, members=members, timeout=found.system.settle) if gated else None
+    return [Wave(title=f"start {found.system.name}", system=found.system.name, steps=chosen, gate=gate)]
+
+
+def _start(system: str, host: str, changes: Sequence[Change]) -> Step | None:
+    acts, lines = merged(changes)
+    return Step(host=host, title=f"start {system} on {host}", acts=acts, diff=lines) if acts else None
+
+
+def _stamped(wave: Wave, system: AnySystem, site: Site, secrets: Secrets) -> Wave:
+    """Fill in what a unit act's stamp records; `form` does not know the contents."""
+    steps = []
+    for step in wave.steps:
+        resources = _resources(system, site, step.host)
+        files = {r.path: r for r in resources if isinstance(r, File)}
+        inputs = {r.name: inputs_digest(r, files, secrets) for r in resources if isinstance(r, Unit)}
+        acts = tuple(
+            act.model_copy(update={"inputs": inputs[act.name]})
+            if isinstance(act, SetUnit) and act.name in inputs and act.verb != "stop"
+            else act
+            for act in step.acts
+        )
+        lines = step.diff or tuple(f"! {act}" for act in acts)
+        steps.append(step.model_copy(update={"acts": acts, "diff": lines}))
+    return wave.model_copy(update={"steps": tuple(steps), "system": system.name})
+
+
+_FLEETING = {"mtime", "started", "invocation", "stamp"}
+
+
+def _world_digest(site: Site, world: World) -> str:
+    """Digest of what the plan rests on: the cloud file, and every managed resource as it was seen."""
+    seen = {
+        host: {
+            name: value.model_dump(mode="json", exclude=_FLEETING)
+            for name, value in sorted(host_seen.resources.items())
+        }
+        if isinstance(host_seen, HostSeen)
+        else "unseen"
+        for host, host_seen in world.items()
+    }
+    return digest([site.cloud.model_dump(mode="json"), seen])

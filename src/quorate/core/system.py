@@ -1,0 +1,164 @@
+"""What a system is: a frozen record of pure functions. systems/ holds one folder for each; core never names one.
+
+A site is the cloud together with what the systems say to each other: endpoints (where clients find something) and
+claims (what one system needs made at another). Systems know kinds of endpoints and claims, never other systems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from quorate.core.observed import Answers, Unknown
+from quorate.core.plan import Wave
+from quorate.core.resource import Resource
+from quorate.core.secret import SecretSpec
+from quorate.core.verdict import Judgement
+from quorate.model.cloud import Cloud, Spec
+
+S = TypeVar("S", bound=Spec)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Frontend:
+    """How the proxy on the VIP serves an endpoint from the controllers' own servers (each at its management address).
+
+    Times in milliseconds: a server is checked every `inter`, every `fast_inter` while its state is changing.
+    `one_active`: the first healthy server, in the cloud's order, gets everything (a database with one writer).
+    """
+
+    mode: Literal["http", "tcp"]
+    backend_port: int
+    check_port: int
+    check_path: str
+    one_active: bool = False
+    inter: int = 1000
+    fast_inter: int = 250
+    fall: int = 2
+    rise: int = 2
+    client_timeout: str = "60s"
+    server_timeout: str = "60s"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where clients find something. `kind` is what others ask for: database, identity, cache, proxy, membership …
+
+    `agent`: the OCF agent, `ocf:provider:type`, by which a cluster manager sees on a controller that it really answers.
+    """
+
+    kind: str
+    address: str
+    port: int
+    frontend: Frontend | None = None
+    agent: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a system needs to exist at whoever offers `kind`: a database and its account, say."""
+
+    kind: str
+    name: str
+    secret: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """The cloud, and what its enabled systems offer to and need of each other."""
+
+    cloud: Cloud
+    endpoints: tuple[Endpoint, ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+    def endpoint(self, kind: str) -> Endpoint:
+        """The one endpoint of this kind. KeyError where no enabled system offers it."""
+        for endpoint in self.endpoints:
+            if endpoint.kind == kind:
+                return endpoint
+        raise KeyError(kind)
+
+    def claims_on(self, kind: str) -> tuple[Claim, ...]:
+        """All that is needed of the system that offers this kind."""
+        return tuple(claim for claim in self.claims if claim.kind == kind)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A read-only command for one controller. What takes longer than `timeout` seconds is Unknown."""
+
+    name: str
+    argv: tuple[str, ...]
+    timeout: float = 2.0
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """A system cannot be formed from this evidence; doing so could lose data or split the cluster."""
+
+    reason: str
+    evidence: tuple[str, ...] = ()
+
+
+Formation = Sequence[Wave] | Blocked
+
+
+@dataclass(frozen=True)
+class System(Generic[S, V]):
+    """A system: what should be, how to look at it, how to judge and form it. All functions are pure.
+
+    `offers` and `needs` are kinds of endpoints; what is needed is formed first and its order follows from that.
+    `quorum`: how many healthy members must be left while one is disturbed (`majority` of all, or `one`).
+    `settle`: seconds within which a member must be well again after a disturbance, else apply stops.
+    """
+
+    name: str
+    summary: str
+    spec: type[S]
+    resources: Callable[[S, Site, str], Sequence[Resource]]
+    questions: Callable[[S, Site, str], Sequence[Question]]
+    read: Callable[[Answers], V]
+    judge: Callable[[S, Site, Mapping[str, V | Unknown]], Judgement]
+    form: Callable[[S, Site, Mapping[str, V | Unknown]], Formation] = lambda _spec, _site, _views: ()
+    endpoints: Callable[[S, Cloud], Sequence[Endpoint]] = lambda _spec, _cloud: ()
+    claims: Callable[[S, Cloud], Sequence[Claim]] = lambda _spec, _cloud: ()
+    secrets: Callable[[S, Cloud], Sequence[SecretSpec]] = lambda _spec, _cloud: ()
+    offers: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    quorum: Literal["majority", "one"] = "one"
+    settle: float = 60.0
+    warnings: Callable[[S, Cloud], Sequence[str]] = field(default=lambda _spec, _cloud: ())
+
+
+AnySystem = System[Any, Any]
+
+
+def site_of(cloud: Cloud, systems: Sequence[AnySystem]) -> Site:
+    """Collect what the enabled systems say to each other."""
+    chosen = enabled(cloud, systems)
+    return Site(
+        cloud=cloud,
+        endpoints=tuple(e for system in chosen for e in system.endpoints(cloud.systems[system.name], cloud)),
+        claims=tuple(c for system in chosen for c in system.claims(cloud.systems[system.name], cloud)),
+    )
+
+
+def enabled(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[AnySystem, ...]:
+    """The systems that the cloud wants, in the order in which they are formed."""
+    return in_order([s for s in systems if s.name in cloud.systems and cloud.systems[s.name].enabled])
+
+
+def in_order(systems: Sequence[AnySystem]) -> tuple[AnySystem, ...]:
+    """Put every system behind all that offer what it needs; ties go by name. ValueError names a cycle."""
+    waiting = sorted(systems, key=lambda system: system.name)
+    ordered: list[AnySystem] = []
+    while waiting:
+        offered_later = {kind for system in waiting for kind in system.offers}
+        ready = [s for s in waiting if not (set(s.needs) - set(s.offers)) & offered_later]
+        if not ready:
+            raise ValueError(f"systems need each other in a circle: {', '.join(s.name for s in waiting)}")
+        ordered.append(ready[0])
+        waiting.remove(ready[0])
+    return tuple(ordered)

@@ -1,0 +1,38 @@
+"""What a transport is: one method that runs one command on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended. `code` is its exit code, negative where a signal ended it."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+class Transport(Protocol):
+    """A way to one machine. Commands run as root there; several may run at once."""
+
+    @property
+    def host(self) -> str:
+        """The controller's name, for messages."""
+        ...
+
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
+        """Run the command, give it all of `stdin`, and collect what it prints.
+
+        Raises Unreachable when the machine cannot be reached, refuses us, or has not ended the command within `timeout`
+        seconds (the whole call, connecting included); what the command did by then is unknown. A command that cannot
+        be found ends with code 127.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up the way; further calls of `run` open it again."""
+        ...
