@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -101,17 +102,34 @@ def _text_lines(file: File, seen: PathSeen, secrets: Secrets) -> list[str]:
     if seen.text is None:
         return [f"  content differs: {seen.sha256[:12]} → {content_digest(file, secrets)[:12]}"]
     old = _masked(seen.text, file, secrets).splitlines()
-    new = file.content.splitlines()
+    new = secrets.mask(file.content).splitlines()
     lines = list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
     return lines or ["  a secret in it differs" if names_in(file.content) else "  line endings differ"]
 
 
 def _masked(text: str, file: File, secrets: Secrets) -> str:
-    """Hide known secrets, and whatever stands where the wanted file has a secret: it was one once."""
-    prefixes = {line.split(reference(name))[0] for line in file.content.splitlines() for name in names_in(line)}
+    """Hide known secrets, and whatever stands where the wanted file has a secret: it was one once.
+
+    A line stands there when it begins as the wanted one does up to its secret, or sets the same key; blanks do not count.
+    """
+    wanted = secrets.mask(file.content).splitlines()
+    begins = {start for line in wanted for name in names_in(line) for start in _starts(line.split(reference(name))[0])}
+    longest_first = sorted(begins, key=len, reverse=True)
     masked = []
     for line in secrets.mask(text).splitlines():
-        prefix = next((p for p in sorted(prefixes, key=len, reverse=True) if line.startswith(p)), None)
-        known = prefix is None or names_in(line[len(prefix) :])
-        masked.append(line if known else f"{prefix}{HIDDEN}")
+        start = next((s for s in longest_first if "".join(line.split()).startswith(s)), None)
+        masked.append(line if start is None or line in wanted else f"{_first(line, len(start))}{HIDDEN}")
     return "\n".join(masked)
+
+
+def _starts(before: str) -> Iterator[str]:
+    """Say, without blanks, how a line begins that has a secret behind this text: with all of it, or just its key."""
+    yield "".join(before.split())
+    if key := re.match(r"\s*[\w.\"'-]+\s*[=:]", before):
+        yield "".join(key[0].split())
+
+
+def _first(line: str, count: int) -> str:
+    """Take the beginning of the line with so many characters that are no blanks."""
+    marks = [place for place, mark in enumerate(line, start=1) if not mark.isspace()]
+    return line[: marks[count - 1]] if count else ""

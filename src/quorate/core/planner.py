@@ -19,7 +19,7 @@ from quorate.core.order import may_disturb
 from quorate.core.plan import Gate, Missing, Plan, Refusal, Step, Wave, digest
 from quorate.core.resource import File, Resource, Unit
 from quorate.core.secret import Secrets
-from quorate.core.system import AnySystem, Blocked, Site, enabled
+from quorate.core.system import AnySystem, Blocked, Formation, Site, enabled
 from quorate.core.verdict import Judgement, failing, merge, unknown
 
 
@@ -64,8 +64,8 @@ def review(site: Site, systems: Sequence[AnySystem], secrets: Secrets, world: Wo
         views = views_of(system, site, world)
         deltas = {
             host: delta(_resources(system, site, host), seen, secrets)
-            for host, seen in world.items()
-            if isinstance(seen, HostSeen)
+            for host in site.cloud.names
+            if isinstance(seen := world.get(host), HostSeen)
         }
         reviews.append(Review(system, judge(system, site, views), deltas, views))
     return tuple(reviews)
@@ -75,8 +75,8 @@ def with_drift(found: Review) -> Judgement:
     """The judgement, worsened by what differs from the cloud file."""
     members = dict(found.judgement.members)
     for host, change in found.deltas.items():
-        lines = merged((*change.quiet, *change.disturbing, *change.starting))[1]
-        drifted = [line.split(" ", 1)[1] for line in lines if line[:2] in {"~ ", "+ ", "! "}]
+        differing = (*change.quiet, *change.disturbing, *change.starting)
+        drifted = [one.lines[0].split(" ", 1)[1] for one in differing]
         verdicts = [members.get(host, unknown("not judged"))]
         verdicts += [failing(f"differs from the cloud file: {', '.join(drifted)}")] if drifted else []
         verdicts += [unknown(f"could not be compared: {', '.join(change.unknown)}")] if change.unknown else []
@@ -94,8 +94,8 @@ def make_plan(
     without: Sequence[str] = (),
 ) -> Plan:
     """Plan everything that would bring the world to the site. `made` is the time, ISO 8601, for people only."""
-    left_out = {host: Unknown(why="left out by --without") for host in without}
-    world = {**world, **left_out}
+    world = {**world, **{host: Unknown(why="left out by --without") for host in without}}
+    world = {host: world.get(host, Unknown(why="it was not looked at")) for host in site.cloud.names}
     reviews = review(site, systems, secrets, world)
     refusals = [*_wrong_systems(site, world)]
     waves = [*_prepare(site, reviews)]
@@ -163,13 +163,21 @@ def _system_waves(found: Review, site: Site, secrets: Secrets) -> tuple[list[Wav
         for why in change.unknown
     ]
     rolling, refused = _rolling(found, site)
-    formation = found.system.form(site.cloud.systems[name], site, found.views)
+    formation = _formation(found, site)
     if isinstance(formation, Blocked):
         refusals.append(Refusal(system=name, reason=formation.reason, evidence=formation.evidence))
         formation = ()
     starting = _starting(found, gated=not formation)
     forming = [_stamped(wave, found.system, site, secrets) for wave in formation]
     return [*rolling, *starting, *forming], [*refusals, *refused]
+
+
+def _formation(found: Review, site: Site) -> Formation:
+    """Let the system say how it is formed. What crashes over the evidence forms nothing."""
+    try:
+        return found.system.form(site.cloud.systems[found.system.name], site, found.views)
+    except Exception as error:  # noqa: BLE001 - as a check that crashes: refused with the reason, `status` still answers
+        return Blocked(f"how to form it could not be worked out: {type(error).__name__}: {error}")
 
 
 def _rolling(found: Review, site: Site) -> tuple[list[Wave], list[Refusal]]:

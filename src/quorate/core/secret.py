@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping
+import string
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 _REFERENCE = re.compile(r"\u27e6secret:([a-z0-9_.-]+)\u27e7")
+
+_ALPHABET = string.ascii_letters + string.digits
+_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class Secrets:
 
     def mask(self, text: str) -> str:
         """Put references in place of every value that occurs in the text: for anything that a person may see."""
-        for name, value in sorted(self._values.items(), key=lambda item: -len(item[1])):
-            if value:
-                text = text.replace(value, reference(name))
-        return text
+        names = {value: name for name, value in self._values.items() if value}
+        longest_first = "|".join(re.escape(value) for value in sorted(names, key=len, reverse=True))
+        # One pass: the name inside a reference is never taken for a value.
+        values = re.compile(f"{_REFERENCE.pattern}|({longest_first})") if names else _REFERENCE
+        return values.sub(lambda found: found[0] if found[1] else reference(names[found[0]]), text)

@@ -1,0 +1,242 @@
+"""Do a plan: wave by wave, journalled before each act, gated by a second look, ended by a third.
+
+One run: lock → look → plan (refused if it is not the approved one) → for each wave: look whether it is still safe,
+journal, act, wait for the gate → look again. Only that last look says `converged`. A run that was interrupted at any
+point leaves nothing to repair: the next one plans anew from what it sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from quorate.core.act import Act, Install, Run, WriteFile
+from quorate.core.observed import Unknown, World
+from quorate.core.order import may_disturb
+from quorate.core.plan import Gate, Plan, Step, Wave
+from quorate.core.planner import judge, make_plan, review, views_of, with_drift
+from quorate.core.secret import Secrets
+from quorate.core.system import AnySystem, Site
+from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, unknown
+from quorate.engine.journal import Journal
+from quorate.engine.observe import Transports, observe
+from quorate.errors import QuorateError, Refused, Unreachable
+from quorate.transport.request import act_request, read_acted
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time, passed in: `monotonic` seconds for bounds, `sleep`, and `now` as ISO 8601 for people."""
+
+    now: Callable[[], str]
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = asyncio.sleep
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep."""
+        waiting = self.sleep(seconds)
+        if asyncio.iscoroutine(waiting):
+            await waiting
+
+
+@dataclass(frozen=True)
+class Operation:
+    """All that a run needs of its surroundings. `progress` is told what begins; `token` is the run's lease."""
+
+    site: Site
+    systems: Sequence[AnySystem]
+    secrets: Secrets
+    transports: Transports
+    token: str
+    journal: Journal
+    clock: Clock
+    progress: Callable[[str], None] = lambda _text: None
+    poll: float = 0.5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did, and how the cloud looked afterwards. `plan` is what was done, `verdict` the last look's."""
+
+    plan: Plan
+    verdict: Verdict
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at the world: what is left to do, and how well everything is."""
+
+    plan: Plan
+    judgements: Mapping[str, Judgement]
+    verdict: Verdict
+
+
+async def look(op: Operation, *, without: Sequence[str] = ()) -> Look:
+    """Look at the world, judge and plan. Controllers that are left out are not contacted."""
+    world = await _world(op, without)
+    plan = make_plan(op.site, op.systems, op.secrets, world, made=op.clock.now(), without=without)
+    judgements = {r.system.name: with_drift(r) for r in review(op.site, op.systems, op.secrets, world)}
+    return Look(plan, judgements, _verdict(plan, judgements.values(), without))
+
+
+async def _world(op: Operation, without: Sequence[str], only: str | None = None) -> World:
+    transports = {host: way for host, way in op.transports.items() if host not in without}
+    left_out = {host: Unknown(why="left out by --without") for host in without}
+    return {**left_out, **await observe(op.site, op.systems, transports, only=only)}
+
+
+async def apply(op: Operation, *, approved: Plan | None = None, without: Sequence[str] = ()) -> Outcome:
+    """Bring the world to the site. The caller holds the lock.
+
+    Raises Refused when the plan may not be done (nothing is changed then), QuorateError when a step or a gate failed,
+    Unreachable when a controller fell silent on the way.
+    """
+    began = op.clock.monotonic()
+    seen = await look(op, without=without)
+    plan = seen.plan
+    refuse_unless_doable(plan, approved)
+    if not plan.is_empty:
+        op.journal.write("start", plan=plan.fingerprint, cloud=plan.cloud, steps=len(plan.steps))
+    for number, wave in enumerate(plan.waves, start=1):
+        op.progress(f"[{number}/{len(plan.waves)}] {wave.title}")
+        await _do_wave(op, number, wave, without)
+    if not plan.is_empty:
+        seen = await _last_look(op, without)
+        op.journal.write("end", outcome=seen.verdict.level.word, reason=seen.verdict.reason)
+    return Outcome(plan, seen.verdict, op.clock.monotonic() - began)
+
+
+def refuse_unless_doable(plan: Plan, approved: Plan | None) -> None:
+    """Raise Refused, with everything that stands against the plan."""
+    against = [f"{m.host} cannot be seen: {m.why}" for m in plan.missing]
+    for refusal in plan.refusals:
+        against.append(f"{refusal.system or 'cloud'}: {refusal.reason}")
+        against += [f"  {line}" for line in refusal.evidence]
+    if against:
+        names = " ".join(f"--without {m.host}" for m in plan.missing)
+        hint = f"To go on with the rest: quorate apply {names}" if names else "Nothing was changed."
+        raise Refused("\n".join(["the plan is refused:", *against]), hint=hint)
+    if approved is not None and approved.fingerprint != plan.fingerprint:
+        raise Refused(
+            "the world has changed since the plan was made:\n" + "\n".join(_changes(approved, plan)),
+            hint="Make a new plan, read it, and apply that one.",
+        )
+
+
+def _changes(approved: Plan, plan: Plan) -> list[str]:
+    old = {(step.host, line) for step in approved.steps for line in step.diff}
+    new = {(step.host, line) for step in plan.steps for line in step.diff}
+    lines = [f"  no longer to do on {host}: {line}" for host, line in sorted(old - new)]
+    lines += [f"  now also to do on {host}: {line}" for host, line in sorted(new - old)]
+    return lines or ["  the cloud file, or a managed file, is not what it was"]
+
+
+async def _do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str]) -> None:
+    for step in wave.steps:
+        if step.disturbs:
+            await _still_safe(op, wave.system, step.host, without)
+    for step in wave.steps:
+        for act in step.acts:
+            op.journal.write("act", wave=number, host=step.host, act=str(act))
+    done = await asyncio.gather(*(_do_step(op, step) for step in wave.steps), return_exceptions=True)
+    for step, error in zip(wave.steps, done, strict=True):
+        facts = {"acts": len(step.acts)} if error is None else {"error": op.secrets.mask(str(error))}
+        op.journal.write("done" if error is None else "failed", wave=number, host=step.host, **facts)
+    for error in done:
+        if error is not None:
+            raise error
+    if wave.gate is not None:
+        await _pass_gate(op, wave.gate, without)
+
+
+async def _do_step(op: Operation, step: Step) -> None:
+    request = act_request(op.token, op.token, [_resolved(act, op.secrets) for act in step.acts])
+    transport = op.transports[step.host]
+    acted = read_acted(step.host, await transport.run(request.argv, request.stdin, timeout=request.timeout))
+    if acted.refused:
+        raise Refused(f"{step.host} refuses: {acted.refused}", hint="Another run may be at work: quorate status.")
+    for act, result in zip(step.acts, acted.results, strict=False):
+        if not result.ok:
+            raise QuorateError(
+                f"{step.host}: {act}: {op.secrets.mask(result.note)}",
+                hint="What came before it was done. Mend the cause, then run apply again: it goes on from there.",
+            )
+    if len(acted.results) < len(step.acts):
+        raise Unreachable(step.host, f"only {len(acted.results)} of {len(step.acts)} acts were confirmed")
+
+
+def _resolved(act: Act, secrets: Secrets) -> Act:
+    """Put the secrets in, at the last moment."""
+    match act:
+        case Run():
+            environment = {name: secrets.resolve(value) for name, value in act.environment.items()}
+            return act.model_copy(update={"stdin": secrets.resolve(act.stdin), "environment": environment})
+        case WriteFile():
+            return act.model_copy(update={"content": secrets.resolve(act.content)})
+        case Install():
+            return act.model_copy(update={"preseed": tuple(secrets.resolve(line) for line in act.preseed)})
+        case _:
+            return act
+
+
+async def _judged(op: Operation, system: str, without: Sequence[str]) -> Judgement:
+    world = await _world(op, without, only=system)
+    found = next(s for s in op.systems if s.name == system)
+    return judge(found, op.site, views_of(found, op.site, world))
+
+
+async def _still_safe(op: Operation, system: str, host: str, without: Sequence[str]) -> None:
+    """Look once more, right before a member is interrupted."""
+    found = next(s for s in op.systems if s.name == system)
+    judgement = await _judged(op, system, without)
+    why_not = may_disturb(host, judgement.members, found.quorum, arbiter=op.site.cloud.arbiter is not None)
+    if why_not:
+        raise Refused(f"stopped before {system}: {why_not}", hint="Bring the others back, then run apply again.")
+
+
+async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
+    deadline = op.clock.monotonic() + gate.timeout
+    while True:
+        judgement = await _judged(op, gate.system, without)
+        verdicts = {m: judgement.members.get(m, unknown("not judged")) for m in gate.members}
+        waiting = {m: verdict for m, verdict in verdicts.items() if not verdict.is_ok}
+        if not waiting:
+            return
+        if op.clock.monotonic() > deadline:
+            reasons = "; ".join(f"{member} {v.level.word}: {v.reason}" for member, v in waiting.items())
+            raise QuorateError(
+                f"{gate.system} is not well {gate.timeout:.0f} s after the change, so nothing further was touched: "
+                f"{reasons}",
+                hint="`quorate status` says more; the replaced files lie below /var/lib/quorate/backup.",
+            )
+        await op.clock.pause(op.poll)
+
+
+async def _last_look(op: Operation, without: Sequence[str]) -> Look:
+    """Look until nothing is left to do and all is well, at most as long as the slowest system may take to settle."""
+    op.progress("looking again")
+    deadline = op.clock.monotonic() + max((system.settle for system in op.systems), default=0.0)
+    while True:
+        seen = await look(op, without=without)
+        if seen.verdict.is_ok or op.clock.monotonic() > deadline:
+            return seen
+        await op.clock.pause(op.poll)
+
+
+def _verdict(plan: Plan, judgements: Collection[Judgement], without: Sequence[str]) -> Verdict:
+    """Merge what is present. What is unknown of the whole only because someone was left out does not count."""
+    verdicts = [v for j in judgements for host, v in j.members.items() if host not in without]
+    clusters = [j.cluster for j in judgements]
+    verdicts += [v for v in clusters if v.level is not Level.UNKNOWN or not without]
+    if plan.waves or plan.refusals or plan.missing:
+        verdicts.append(_still_to_do(plan))
+    return merge(verdicts)
+
+
+def _still_to_do(left: Plan) -> Verdict:
+    rest = [f"{step.host}: {line}" for step in left.steps for line in step.diff]
+    rest += [refusal.reason for refusal in left.refusals] + [f"{m.host}: {m.why}" for m in left.missing]
+    return failing("still to do: " + "; ".join(rest[:10]))

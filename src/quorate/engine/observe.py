@@ -1,0 +1,48 @@
+"""Look at all controllers at once, in one round trip each. What does not answer in time is Unknown, with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from quorate.core.observed import HostSeen, Unknown, World
+from quorate.core.resource import Resource
+from quorate.core.system import AnySystem, Question, Site, enabled
+from quorate.errors import Unreachable
+from quorate.transport.contract import Transport
+from quorate.transport.request import observe_request, read_observed
+
+Transports = Mapping[str, Transport]
+
+DEADLINE = 4.5
+"""Seconds for one look, connecting included: `status` of a cloud with a frozen controller returns within 5."""
+
+
+async def observe(
+    site: Site,
+    systems: Sequence[AnySystem],
+    transports: Transports,
+    *,
+    deadline: float = DEADLINE,
+    only: str | None = None,
+) -> World:
+    """Look at every controller that there is a transport for.
+
+    `only`: ask just this system's questions and look at no resources, which is what a gate needs.
+    """
+    chosen = [system for system in enabled(site.cloud, systems) if only in {None, system.name}]
+
+    async def look(host: str, transport: Transport) -> tuple[str, HostSeen | Unknown]:
+        resources: list[Resource] = []
+        questions: dict[str, Sequence[Question]] = {}
+        for system in chosen:
+            spec = site.cloud.systems[system.name]
+            questions[system.name] = system.questions(spec, site, host)
+            resources += [] if only else system.resources(spec, site, host)
+        request = observe_request(resources, questions)
+        try:
+            return host, read_observed(host, await transport.run(request.argv, request.stdin, timeout=deadline))
+        except Unreachable as error:
+            return host, Unknown(why=error.why)
+
+    return dict(await asyncio.gather(*(look(host, transport) for host, transport in transports.items())))
