@@ -24,8 +24,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from quorate.transport.ssh import connect
-
 from quorate.cli import files
 from quorate.cli.session import holder, now
 from quorate.core.observed import Answers, Unknown
@@ -37,6 +35,7 @@ from quorate.engine.apply import Clock, Operation, apply
 from quorate.engine.journal import FileJournal
 from quorate.engine.lock import held
 from quorate.model.cloud import Cloud, Spec
+from quorate.transport.ssh import connect
 
 ANSIBLE = "ansible-core==2.19.4"
 ROOT = Path(__file__).resolve().parent.parent
@@ -214,8 +213,13 @@ def clear(folder: Path, hosts: Sequence[str]) -> None:
 
 def pairs(runs: int, say: Callable[[str], None], folder: Path, hosts: Sequence[str]) -> dict[str, list[float]]:
     """Measure both, in turn."""
-    us = [sys.executable, __file__, "--ours", str(folder)]
-    them = [ROOT / ".venv-bench/bin/ansible-playbook", "-i", folder / "inventory.yaml", playbook(folder)]
+    us: list[str | Path] = [sys.executable, __file__, "--ours", str(folder)]
+    them: list[str | Path] = [
+        ROOT / ".venv-bench/bin/ansible-playbook",
+        "-i",
+        folder / "inventory.yaml",
+        playbook(folder),
+    ]
     figures: dict[str, list[float]] = {"new_ours": [], "new_ansible": [], "unchanged_ours": [], "unchanged_ansible": []}
     for number in range(1, runs + 1):
         for case, prepare in (("new", True), ("unchanged", False)):

@@ -14,13 +14,12 @@ import sys
 import time
 from pathlib import Path
 
-from quorate.lab.lab import Lab
-from quorate.lab.witness import Witness
 from ruamel.yaml import YAML
 
 from quorate.core.history import Operation, outages, worst
 from quorate.engine import workload
 from quorate.engine.clients import TokenValidation
+from quorate.lab.lab import Lab
 
 ROOT = Path(__file__).resolve().parent.parent
 QUORATE = Path(sys.executable).with_name("quorate")
@@ -64,10 +63,10 @@ async def cut_power(lab: Lab, folder: Path, vip: str) -> dict[str, object]:
     client = TokenValidation(f"http://{vip}:5000", secrets["keystone"]["admin"])
     await client.issue()
     stop = asyncio.Event()
-    with Witness(lab, vip) as witness:
+    with lab.witness(vip) as witness:
         running = asyncio.create_task(workload.run(client, rate=RATE, stop=stop))
         await asyncio.sleep(4)
-        holder = witness.holder()
+        holder = witness.holder or "nobody"
         say(f"\n$ quorate lab kill {holder}        # it holds {vip}; its power is cut NOW")
         cut_at = time.monotonic()
         await asyncio.to_thread(lab.kill, holder)
@@ -76,8 +75,8 @@ async def cut_power(lab: Lab, folder: Path, vip: str) -> dict[str, object]:
         history = await running
         return measured(history, cut_at) | {
             "lost": holder,
-            "took_over": witness.holder(),
-            "two_holders_seen": bool(witness.overlaps()),
+            "took_over": witness.holder,
+            "two_holders_seen": witness.report().two_holders is not False,
         }
 
 
@@ -103,7 +102,7 @@ def story(folder: Path, keep: bool) -> dict[str, object]:
         cloud = YAML(typ="safe").load((folder / "cloud.yaml").read_text(encoding="utf-8"))
         vip = cloud["vips"]["api"]
         vip = vip["address"] if isinstance(vip, dict) else vip
-        result = asyncio.run(cut_power(Lab.load("demo"), folder, vip))
+        result = asyncio.run(cut_power(Lab("demo"), folder, vip))
         objective = cloud.get("objectives", {}).get("token_validation", 6.0)
         say(f"# {result['operations']} validations at {RATE:.0f}/s, {result['failed']} failed")
         say(f"# outage {result['outage_seconds']} s (objective {objective} s); {result['took_over']} took over")

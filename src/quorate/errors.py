@@ -77,6 +77,6 @@ class Unreachable(QuorateError):
 
 
 class Unsupported(QuorateError):
-    """This machine lacks what the verb needs."""
+    """What the verb needs is not on this machine."""
 
     exit_code = 5

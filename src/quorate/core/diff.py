@@ -16,7 +16,7 @@ from quorate.core.observed import Absent, PackageSeen, PathSeen, SysctlSeen, Unk
 from quorate.core.resource import Directory, File, Package, Sysctl
 from quorate.core.secret import Secrets, names_in, reference
 
-HIDDEN = "\u27e6secret\u27e7"
+HIDDEN = "@@secret@@"
 """Stands for a value that is, or was, a secret that we do not know."""
 
 
@@ -110,15 +110,17 @@ def _text_lines(file: File, seen: PathSeen, secrets: Secrets) -> list[str]:
 def _masked(text: str, file: File, secrets: Secrets) -> str:
     """Hide known secrets, and whatever stands where the wanted file has a secret: it was one once.
 
-    A line stands there when it begins as the wanted one does up to its secret, or sets the same key; blanks do not count.
+    A line stands there when it begins as the wanted one does up to its secret, or sets the same key; blanks do not
+    count.
     """
-    wanted = secrets.mask(file.content).splitlines()
-    begins = {start for line in wanted for name in names_in(line) for start in _starts(line.split(reference(name))[0])}
-    longest_first = sorted(begins, key=len, reverse=True)
+    wanted = [(line, secrets.mask(line)) for line in file.content.splitlines()]
+    holders = [line.split(reference(name))[0] for plain, line in wanted for name in names_in(plain)]
+    longest_first = sorted({start for before in holders for start in _starts(before)}, key=len, reverse=True)
+    known = {line for _, line in wanted}
     masked = []
     for line in secrets.mask(text).splitlines():
         start = next((s for s in longest_first if "".join(line.split()).startswith(s)), None)
-        masked.append(line if start is None or line in wanted else f"{_first(line, len(start))}{HIDDEN}")
+        masked.append(line if start is None or line in known else f"{_first(line, len(start))}{HIDDEN}")
     return "\n".join(masked)
 
 
@@ -130,6 +132,6 @@ def _starts(before: str) -> Iterator[str]:
 
 
 def _first(line: str, count: int) -> str:
-    """Take the beginning of the line with so many characters that are no blanks."""
-    marks = [place for place, mark in enumerate(line, start=1) if not mark.isspace()]
-    return line[: marks[count - 1]] if count else ""
+    """Take the beginning of the line with so many characters that are no blanks, and the blanks behind them."""
+    places = [place for place, mark in enumerate(line) if not mark.isspace()]
+    return line[: [*places, len(line)][count]] if count else ""

@@ -1,8 +1,9 @@
 """From what is wanted and what was seen to the plan. Pure: the same world gives the same plan.
 
 The order: one wave prepares all controllers side by side without touching anything that runs; then, system by system
-in the order of their needs, running members are interrupted one at a time, stopped ones are started, and the cluster
-is formed. What is done to a controller in one wave is one step, sent in one round trip.
+in the order of their needs, running members that the others can spare are interrupted one at a time, stopped ones are
+started, the cluster is formed, and then those are interrupted who could not be spared before. What is done to a
+controller in one wave is one step, sent in one round trip.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from quorate.core.plan import Gate, Missing, Plan, Refusal, Step, Wave, digest
 from quorate.core.resource import File, Resource, Unit
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Blocked, Formation, Site, enabled
-from quorate.core.verdict import Judgement, failing, merge, unknown
+from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, ok, unknown
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,33 @@ def _system_waves(found: Review, site: Site, secrets: Secrets) -> tuple[list[Wav
         for host, change in found.deltas.items()
         for why in change.unknown
     ]
-    rolling, refused = _rolling(found, site)
     formation = _formation(found, site)
     if isinstance(formation, Blocked):
         refusals.append(Refusal(system=name, reason=formation.reason, evidence=formation.evidence))
         formation = ()
-    starting = _starting(found, gated=not formation)
     forming = [_stamped(wave, found.system, site, secrets) for wave in formation]
-    return [*rolling, *starting, *forming], [*refusals, *refused]
+    ordered, refused = _in_order(found, site, forming)
+    return ordered, [*refusals, *(Refusal(system=name, reason=why) for why in refused)]
+
+
+def _in_order(found: Review, site: Site, forming: Sequence[Wave]) -> tuple[list[Wave], list[str]]:
+    """Interrupt whom the well ones can spare, then start and form, then interrupt those whom the new ones can spare.
+
+    A member that is gated is well behind its gate, so it counts for what follows; apply looks again before each. One
+    that has a part in the forming is not put off until after it: its files must be in place by then.
+    """
+    members = dict(found.judgement.members)
+    disturbed = [host for host, change in found.deltas.items() if change.disturbing]
+    before, waiting = _rolling(found, site, members, disturbed, forming=bool(forming))
+    starting = _starting(found, gated=not forming)
+    gates = [wave.gate.members for wave in (*starting, *forming) if wave.gate]
+    members |= {member: ok("behind its gate") for gated in gates for member in gated}
+    needed = {step.host for wave in forming for step in wave.steps}
+    put_off = [host for host in waiting if host not in needed]
+    after, refused = _rolling(found, site, members, put_off, forming=False)
+    refused |= {host: why for host, why in waiting.items() if host in needed}
+    shown = [_interruption(found, host, gated=True) for host in refused]
+    return [*before, *starting, *forming, *after, *shown], list(refused.values())
 
 
 def _formation(found: Review, site: Site) -> Formation:
@@ -180,24 +200,39 @@ def _formation(found: Review, site: Site) -> Formation:
         return Blocked(f"how to form it could not be worked out: {type(error).__name__}: {error}")
 
 
-def _rolling(found: Review, site: Site) -> tuple[list[Wave], list[Refusal]]:
-    waves, refusals = [], []
-    system = found.system
-    for host, change in found.deltas.items():
-        if not change.disturbing:
-            continue
-        acts, lines = merged((*change.quiet, *change.disturbing))
-        step = Step(host=host, title=f"{system.name} on {host}", acts=_installs_first(acts), diff=lines, disturbs=True)
-        gate = Gate(system=system.name, members=(host,), timeout=system.settle)
-        waves.append(Wave(title=f"{system.name}: {host}", system=system.name, steps=(step,), gate=gate))
-        why_not = may_disturb(host, found.judgement.members, system.quorum, arbiter=site.cloud.arbiter is not None)
+def _rolling(
+    found: Review, site: Site, members: dict[str, Verdict], hosts: Iterable[str], *, forming: bool
+) -> tuple[list[Wave], dict[str, str]]:
+    """Interrupt running members, one in each wave, ill ones first; say for each who may not be why not.
+
+    One that was ill and is still to be formed cannot be waited for. `members` learns who is well behind a gate.
+    """
+    waves: list[Wave] = []
+    refused: dict[str, str] = {}
+    for host in sorted(hosts, key=lambda host: host not in members or members[host].level is not Level.FAILING):
+        why_not = may_disturb(host, members, found.system.quorum, arbiter=site.cloud.arbiter is not None)
         if why_not:
-            refusals.append(Refusal(system=system.name, reason=why_not))
-    return waves, refusals
+            refused[host] = why_not
+            continue
+        gated = not forming or (host in members and members[host].is_ok)
+        waves.append(_interruption(found, host, gated=gated))
+        if gated:
+            members[host] = ok("behind its gate")
+    return waves, refused
+
+
+def _interruption(found: Review, host: str, *, gated: bool) -> Wave:
+    """All that a member needs that must be interrupted for it, in one step."""
+    name, change = found.system.name, found.deltas[host]
+    acts, lines = merged((*change.quiet, *change.disturbing, *change.starting))
+    step = Step(host=host, title=f"{name} on {host}", acts=_installs_first(acts), diff=lines, disturbs=True)
+    gate = Gate(system=name, members=(host,), timeout=found.system.settle) if gated else None
+    return Wave(title=f"{name}: {host}", system=name, steps=(step,), gate=gate)
 
 
 def _starting(found: Review, *, gated: bool) -> list[Wave]:
-    steps = [_start(found.system.name, host, change.starting) for host, change in found.deltas.items()]
+    undisturbed = {host: change for host, change in found.deltas.items() if not change.disturbing}
+    steps = [_start(found.system.name, host, change.starting) for host, change in undisturbed.items()]
     chosen = tuple(step for step in steps if step is not None)
     if not chosen:
         return []
@@ -220,7 +255,7 @@ def _stamped(wave: Wave, system: AnySystem, site: Site, secrets: Secrets) -> Wav
         inputs = {r.name: inputs_digest(r, files, secrets) for r in resources if isinstance(r, Unit)}
         acts = tuple(
             act.model_copy(update={"inputs": inputs[act.name]})
-            if isinstance(act, SetUnit) and act.name in inputs and act.verb != "stop"
+            if isinstance(act, SetUnit) and act.name in inputs and act.verb in {"start", "restart", "reload"}
             else act
             for act in step.acts
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-_REFERENCE = re.compile(r"\u27e6secret:([a-z0-9_.-]+)\u27e7")
+_REFERENCE = re.compile(r"@@secret:([a-z0-9_.-]+)@@")
 
 _ALPHABET = string.ascii_letters + string.digits
 _LENGTH = 32
@@ -29,7 +29,10 @@ class SecretSpec:
 
 def reference(name: str) -> str:
     """Text that stands for the secret of this name in file contents, commands and plans."""
-    return f"\u27e6secret:{name}\u27e7"
+    text = f"@@secret:{name}@@"
+    if not _REFERENCE.fullmatch(text):  # it would be written to the controllers as it stands
+        raise ValueError(f"{name!r} cannot name a secret: small letters, digits, '_', '.' and '-'")
+    return text
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -60,3 +63,36 @@ class Secrets:
         # One pass: the name inside a reference is never taken for a value.
         values = re.compile(f"{_REFERENCE.pattern}|({longest_first})") if names else _REFERENCE
         return values.sub(lambda found: found[0] if found[1] else reference(names[found[0]]), text)
+
+
+def generate(specs: Sequence[SecretSpec], have: Mapping[str, str], random: Callable[[int], bytes]) -> Mapping[str, str]:
+    """Make the secrets that are missing, and only those; `given` ones cannot be made, see `not_given`.
+
+    `random(n)` returns n bytes that nobody can guess.
+    """
+    missing = {spec.name: spec for spec in specs if not have.get(spec.name)}
+    return {name: _make(spec.kind, random) for name, spec in missing.items() if spec.kind != "given"}
+
+
+def not_given(specs: Sequence[SecretSpec], have: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the missing secrets that only the operator knows."""
+    return tuple(dict.fromkeys(s.name for s in specs if s.kind == "given" and not have.get(s.name)))
+
+
+def _make(kind: str, random: Callable[[int], bytes]) -> str:
+    if kind == "fernet":
+        return base64.urlsafe_b64encode(random(32)).decode("ascii")
+    if kind == "hex":
+        return random(128).hex()
+    return _password(random)
+
+
+def _password(random: Callable[[int], bytes]) -> str:
+    """Draw letters and digits. A byte beyond the last whole multiple of their number is thrown away: no bias."""
+    fair = 256 - 256 % len(_ALPHABET)
+    chosen = ""
+    for _ in range(64):
+        chosen += "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in random(_LENGTH) if byte < fair)
+        if len(chosen) >= _LENGTH:
+            return chosen[:_LENGTH]
+    raise ValueError("the source of randomness is none")

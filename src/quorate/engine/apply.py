@@ -161,11 +161,16 @@ async def _do_step(op: Operation, step: Step) -> None:
     for act, result in zip(step.acts, acted.results, strict=False):
         if not result.ok:
             raise QuorateError(
-                f"{step.host}: {act}: {op.secrets.mask(result.note)}",
+                f"{step.host}: {act}: {_end_of(op.secrets.mask(result.note))}",
                 hint="What came before it was done. Mend the cause, then run apply again: it goes on from there.",
             )
     if len(acted.results) < len(step.acts):
         raise Unreachable(step.host, f"only {len(acted.results)} of {len(step.acts)} acts were confirmed")
+
+
+def _end_of(note: str, lines: int = 6) -> str:
+    """The last lines of what a program said, where the cause stands as a rule."""
+    return "\n".join(line for line in note.splitlines()[-lines:] if line.strip())
 
 
 def _resolved(act: Act, secrets: Secrets) -> Act:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -27,8 +27,14 @@ _TIMEOUT = 8.0
 
 
 @contextlib.asynccontextmanager
-async def held(transports: Transports, token: str, holder: dict[str, str]) -> AsyncIterator[None]:
-    """Hold the lease of every controller that answers; give them back at the end.
+async def held(
+    transports: Transports,
+    token: str,
+    holder: dict[str, str],
+    *,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> AsyncIterator[None]:
+    """Hold the lease of every controller that answers; give them back at the end, however it comes.
 
     Raises Refused, naming the holder, when one of them is held by another; then none is kept. A controller that does
     not answer is not locked: the run sees it as missing.
@@ -37,10 +43,12 @@ async def held(transports: Transports, token: str, holder: dict[str, str]) -> As
     renewing: asyncio.Task[None] | None = None
     try:
         for transport in transports.values():
-            with contextlib.suppress(Unreachable):
+            locked.append(transport)  # first: a run that is cancelled meanwhile gives back what it may have got
+            try:
                 await _acquire(transport, token, holder)
-                locked.append(transport)
-        renewing = asyncio.create_task(_renew(locked, token))
+            except Unreachable:
+                locked.remove(transport)
+        renewing = asyncio.create_task(_renew(locked, token, sleep))
         yield
     finally:
         if renewing is not None:
@@ -69,7 +77,7 @@ async def _ask(
     holder: dict[str, str] | None = None,
     steal_from: str = "",
 ) -> Leased:
-    request = lease_request(do, token, holder, TTL, steal_from)
+    request = lease_request(do, token, holder=holder, ttl=TTL, steal_from=steal_from)
     return read_leased(transport.host, await transport.run(request.argv, request.stdin, timeout=_TIMEOUT))
 
 
@@ -100,9 +108,9 @@ def _refused(host: str, got: Leased) -> Refused:
     )
 
 
-async def _renew(locked: list[Transport], token: str) -> None:
+async def _renew(locked: list[Transport], token: str, sleep: Callable[[float], Awaitable[object]]) -> None:
     while True:
-        await asyncio.sleep(_PERIOD)
+        await sleep(_PERIOD)
         # A renewal that fails is noticed by the controller: it refuses the next act of this run.
         await asyncio.gather(*(_ask(way, "renew", token) for way in locked), return_exceptions=True)
 

@@ -7,7 +7,8 @@ subnet for a network. The validators here turn these short forms into the long o
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -57,15 +58,13 @@ def _subnet(value: Any) -> IPv4Network:
     """Read a subnet in CIDR form; where host bits are set, say which subnet was probably meant."""
     if isinstance(value, IPv4Network):
         return value
-    like = "a subnet like 10.0.0.0/24"
+    text = value if isinstance(value, str) and "/" in value else ""
     try:
-        if not isinstance(value, str) or "/" not in value:
-            raise ValueError(value)
-        network = IPv4Network(value, strict=False)
+        network = IPv4Network(text, strict=False)
     except ValueError:
-        problem = {"found": found(value), "allowed": like}
+        problem = {"found": found(value), "allowed": "a subnet like 10.0.0.0/24"}
         raise PydanticCustomError("subnet", "{found} is not a subnet in CIDR form", problem) from None
-    if value.partition("/")[0] != str(network.network_address):
+    if text.partition("/")[0] != str(network.network_address):
         problem = {"found": found(value), "allowed": str(network)}
         raise PydanticCustomError("subnet", "{found} is an address inside a subnet, not a subnet", problem)
     return network
@@ -84,6 +83,15 @@ Addresses = Annotated[
 ]
 
 
+def _alternatives(annotation: Any) -> list[Any]:
+    """The types of a union, without what annotates them. A list, as annotations need not be hashable."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return [kind for one in get_args(annotation) for kind in _alternatives(one)]
+    return [annotation]
+
+
 class Section(BaseModel):
     """A mapping of the cloud file: unknown keys are mistakes and values never change."""
 
@@ -94,10 +102,10 @@ class Section(BaseModel):
     def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse `true` where a number is due: Python would take it for 1."""
         if isinstance(value, bool):
-            annotation = cls.model_fields[str(info.field_name)].annotation
-            kinds = {annotation, *get_args(annotation)}
-            if kinds & {int, float} and bool not in kinds:
-                raise PydanticCustomError("number", "{found} is not a number", {"found": found(value)})
+            kinds = _alternatives(cls.model_fields[str(info.field_name)].annotation)
+            if (int in kinds or float in kinds) and bool not in kinds:
+                problem = {"found": found(value), "allowed": "a number"}
+                raise PydanticCustomError("number", "{found} is not a number", problem)
         return value
 
 
@@ -117,7 +125,7 @@ class Brief(Section):
         """Allow both forms."""
         long = handler(core_schema)
         short = {**cls.brief_schema, "description": f"Short form: only `{cls.brief}`."}
-        return {"anyOf": [short, long], "description": long.pop("description", "")}
+        return {"anyOf": [short, long], "description": long.get("description", "")}
 
 
 class Spec(Section):

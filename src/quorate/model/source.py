@@ -99,8 +99,12 @@ class _Walk:
     def value(self, node: Node, path: Path, above: frozenset[int]) -> Any:
         """Turn the node into plain data. `above` holds the nodes that it lies in."""
         self._count += 1
-        if id(node) in above or len(above) > _DEEPEST or self._count > _MOST:
-            raise _unreadable(self.file, _line(node), "nests or repeats anchors without end")
+        if id(node) in above:
+            raise _unreadable(self.file, _line(node), "an alias stands inside what it stands for")
+        if len(above) > _DEEPEST:
+            raise _unreadable(self.file, _line(node), "is nested too deeply")
+        if self._count > _MOST:
+            raise _unreadable(self.file, _line(node), "holds too much, counting what aliases repeat", f"{_MOST} values")
         self.lines.setdefault(path, _line(node))
         within = above | {id(node)}
         if isinstance(node, MappingNode):
@@ -111,12 +115,12 @@ class _Walk:
 
     def _mapping(self, node: MappingNode, path: Path, within: frozenset[int]) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        merged: list[dict[str, Any]] = []
+        merged: list[Node] = []
         own: dict[str, int] = {}
         for key_node, value_node in node.value:
             line = _line(key_node)
             if key_node.tag == f"{_YAML}merge":
-                merged.extend(self._merged(value_node, path, within))
+                merged.append(value_node)
             elif not isinstance(key_node, ScalarNode):
                 self._problem(line, path, "a key must be a word, not a mapping or a list")
             elif key_node.value in own:
@@ -125,10 +129,11 @@ class _Walk:
                 )
             else:
                 own[key_node.value] = line
-                self.lines[(*path, key_node.value)] = line
+                self.lines.setdefault((*path, key_node.value), line)
                 data[key_node.value] = self.value(value_node, (*path, key_node.value), within)
         for source in merged:
-            data = {**source, **data}
+            for brought in self._merged(source, path, within):
+                data = {**brought, **data}
         return data
 
     def _merged(self, node: Node, path: Path, within: frozenset[int]) -> Iterator[dict[str, Any]]:

@@ -21,9 +21,9 @@ def found(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
@@ -35,8 +35,13 @@ def dotted(path: Sequence[str | int]) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Offer the closest of the choices, ready to be put behind a message, or nothing."""
-    close = difflib.get_close_matches(word[:_LONGEST], list(choices), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    close = closest(word, choices)
+    return f" (did you mean {close!r}?)" if close else ""
+
+
+def closest(word: str, choices: Iterable[str]) -> str:
+    """The choice that looks most like the word; empty where none does."""
+    return next(iter(difflib.get_close_matches(word[:_LONGEST], list(choices), n=1)), "")
 
 
 def choice(words: Iterable[str]) -> str:

@@ -1,0 +1,87 @@
+"""`quorate apply`: do the plan, rolling, journalled, resumable."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from quorate.cli import render
+from quorate.cli.options import cloud_option, output_option
+from quorate.cli.plan import as_text
+from quorate.cli.session import holder, known, operation, without_option
+from quorate.core.plan import Plan
+from quorate.engine.apply import Outcome, apply, look, refuse_unless_doable
+from quorate.engine.lock import held
+from quorate.errors import InvalidInput, QuorateError
+
+
+@click.command()
+@click.argument("plan_file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@cloud_option
+@without_option
+@click.option("--yes", is_flag=True, help="Do not ask, even on a terminal.")
+@output_option
+def command(plan_file: Path | None, cloud_file: Path, without: tuple[str, ...], yes: bool, output: str) -> None:
+    """Make the controllers what the cloud file says.
+
+    \b
+      quorate apply                     plan, ask (on a terminal), do it
+      quorate apply plan.json           do exactly this plan; refused if the world has changed since
+
+    Members of a quorum are interrupted one at a time, and only while enough others are well. Interrupted itself, by
+    Ctrl-C or worse, run it again: it goes on from what it finds. Every replaced file is kept on its controller below
+    /var/lib/quorate/backup; the journal lies in .quorate/journal beside the cloud file.
+
+    Exit codes: 0 converged, 1 not converged, 2 the files are wrong, 3 refused, 4 a controller fell silent.
+    """  # noqa: D301 - click's paragraph mark
+    approved = read_plan(plan_file) if plan_file else None
+    left_out = approved.without if approved else without
+    outcome = asyncio.run(_apply(cloud_file, approved, left_out, ask=not yes and approved is None))
+    changes = sum(len(step.acts) for step in outcome.plan.steps)
+    restarts = sum(step.disturbs for step in outcome.plan.steps)
+    facts = {
+        "changes": changes,
+        "interruptions": restarts,
+        "seconds": round(outcome.seconds, 2),
+        "verdict": outcome.verdict.level.word,
+        "reason": outcome.verdict.reason,
+    }
+    words = f"{outcome.plan.cloud}: {changes} changes, {restarts} interruptions, {outcome.seconds:.1f} s; "
+    render.result(facts, output, lambda: words + ("all is well" if outcome.verdict.is_ok else "not converged"))
+    if not outcome.verdict.is_ok:
+        raise QuorateError(f"the last look is {outcome.verdict.level.word}: {outcome.verdict.reason}")
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a stored plan. InvalidInput where it is none, or was edited."""
+    try:
+        plan = Plan.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise InvalidInput(
+            f"{path} is not a plan: {error.errors()[0]['msg']}", hint="Make one: quorate plan -o"
+        ) from error
+    if plan.printed().fingerprint != plan.fingerprint:
+        raise InvalidInput(f"{path} was edited after it was made", hint="Make a new plan: quorate plan -o plan.json")
+    return plan
+
+
+async def _apply(cloud_file: Path, approved: Plan | None, without: tuple[str, ...], *, ask: bool) -> Outcome:
+    async with operation(cloud_file, journalled=True) as op:
+        known(op.site.cloud, without)
+        if ask and sys.stdin.isatty() and sys.stdout.isatty():
+            plan = (await look(op, without=without)).plan
+            refuse_unless_doable(plan, None)
+            if not plan.is_empty:
+                render.page(as_text(plan))
+                if not await asyncio.to_thread(click.confirm, "Do this?"):
+                    raise QuorateError("nothing was changed")
+                approved = plan
+        transports = {host: way for host, way in op.transports.items() if host not in without}
+        async with held(transports, op.token, holder("quorate apply")):
+            return await apply(op, approved=approved, without=without)

@@ -1,0 +1,101 @@
+"""`quorate check`: is the cloud file right, and what will hurt one day? Contacts no host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from quorate.cli import files, render
+from quorate.cli.options import cloud_option, output_option
+from quorate.core.system import AnySystem, enabled
+from quorate.errors import InvalidInput
+from quorate.model.cloud import Cloud
+from quorate.model.rules import Caution, warnings
+from quorate.model.schema import schema
+
+
+@click.command()
+@cloud_option
+@click.option("--schema", "schema_only", is_flag=True, help="Print the file's JSON schema, for editors, and end.")
+@output_option
+def command(cloud_file: Path, schema_only: bool, output: str) -> None:
+    """Find the mistakes in the cloud file, all at once.
+
+    Where there are none, it names what works and will hurt one day, and why.
+
+    \b
+      quorate check                                 the file ./cloud.yaml
+      quorate check -c west/cloud.yaml              another one
+      quorate check --schema > cloud.schema.json    let an editor complete and check while you type
+
+    No host is contacted. Exit codes: 0 the file is right (there may be warnings), 2 it has mistakes.
+    """  # noqa: D301 - click's paragraph mark
+    if schema_only:
+        described = schema(files.specs())
+        render.result(described, output, lambda: json.dumps(described, indent=2))
+        return
+    try:
+        cloud, systems = files.load_cloud(cloud_file)
+    except InvalidInput as error:
+        if output == "json":
+            render.result(as_data(error, ()), output, str)
+            raise SystemExit(error.exit_code) from None
+        raise
+    found = (*all_warnings(cloud, systems), *_to_fill_in(cloud_file, cloud, systems))
+    render.result(as_data(None, found), output, lambda: as_text(cloud_file, cloud, systems, found))
+
+
+def all_warnings(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:
+    """What the rules and every enabled system have to say about a valid cloud."""
+    chosen = enabled(cloud, systems)
+    own = (
+        Caution(f"systems.{system.name}", reason.removeprefix(f"{system.name}: "))
+        for system in chosen
+        for reason in system.warnings(cloud.systems[system.name], cloud)
+    )
+    return (*warnings(cloud), *_unmet(systems, chosen), *own)
+
+
+def _unmet(systems: Sequence[AnySystem], chosen: Sequence[AnySystem]) -> tuple[Caution, ...]:
+    """Systems that need what only a disabled system offers."""
+    offered = {kind for system in chosen for kind in system.offers}
+    return tuple(
+        Caution(f"systems.{system.name}", f"needs {kind!r}, which only {other.name} offers, and that is not enabled")
+        for system in chosen
+        for kind in system.needs
+        if kind not in offered
+        for other in systems
+        if kind in other.offers
+    )
+
+
+def _to_fill_in(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:
+    """Secrets that are missing, where there is a file of secrets at all."""
+    path = files.secrets_path(cloud_file)
+    if not path.exists():
+        return ()
+    names = files.missing_secrets(path, cloud, systems)
+    return tuple(Caution(name, f"is missing in {path}; plan and apply need it") for name in names)
+
+
+def as_data(error: InvalidInput | None, found: Sequence[Caution]) -> dict[str, Any]:
+    """Everything, for programs."""
+    return {
+        "valid": error is None,
+        "message": error.message if error else "",
+        "problems": [vars(problem) for problem in error.problems] if error else [],
+        "warnings": [vars(warning) for warning in found],
+    }
+
+
+def as_text(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem], found: Sequence[Caution]) -> str:
+    """One line for the file, one for each warning."""
+    count = len(cloud.controllers)
+    parts = f"{count} controller{'s' * (count > 1)}, {len(enabled(cloud, systems))} systems"
+    warned = "no warnings" if not found else f"{len(found)} warning{'s' * (len(found) > 1)}"
+    lines = [f"{cloud_file}: {cloud.cloud} is valid: {parts}, {warned}"]
+    return "\n".join(lines + [f"warning: {warning.path}: {warning.reason}" for warning in found])

@@ -1,0 +1,80 @@
+"""`quorate plan`: what would change, as a value that can be read, stored and applied later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import click
+
+from quorate.cli import render
+from quorate.cli.options import cloud_option, output_option
+from quorate.cli.session import known, operation, without_option
+from quorate.core.plan import Plan, Wave
+from quorate.engine.apply import look
+
+
+@click.command()
+@cloud_option
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan here, for `quorate apply`."
+)
+@without_option
+@output_option
+def command(cloud_file: Path, out: Path | None, without: tuple[str, ...], output: str) -> None:
+    """Show what apply would do. Looks at every controller, changes nothing.
+
+    \b
+      quorate plan                      read it
+      quorate plan -o plan.json         keep it, have it reviewed …
+      quorate apply plan.json           … and do exactly that, or be refused
+
+    Exit code 0, also when there is something to do; controllers that cannot be seen are named in the plan.
+    """  # noqa: D301 - click's paragraph mark
+
+    async def plan() -> Plan:
+        async with operation(cloud_file) as op:
+            known(op.site.cloud, without)
+            op.progress("looking at every controller")
+            return (await look(op, without=without)).plan
+
+    made = asyncio.run(plan())
+    if out is not None:
+        out.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    render.result(made.model_dump(mode="json"), output, lambda: as_text(made))
+
+
+def as_text(plan: Plan) -> str:
+    """Write the plan for a person."""
+    return "\n".join(_lines(plan))
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    if plan.is_empty and not plan.missing and not plan.refusals:
+        yield f"{plan.cloud}: nothing to do, 0 changes"
+        return
+    hosts = len({step.host for step in plan.steps})
+    yield f"{plan.cloud}: {len(plan.waves)} waves, {len(plan.steps)} steps on {hosts} controllers"
+    for number, wave in enumerate(plan.waves, start=1):
+        yield ""
+        yield from _wave_lines(number, wave)
+    for missing in plan.missing:
+        yield f"\nNOT SEEN {missing.host}: {missing.why} (apply refuses without `--without {missing.host}`)"
+    for refusal in plan.refusals:
+        yield f"\nREFUSED {refusal.system or 'cloud'}: {refusal.reason}"
+        yield from (f"  {line}" for line in refusal.evidence)
+
+
+def _wave_lines(number: int, wave: Wave) -> Iterator[str]:
+    disturbs = any(step.disturbs for step in wave.steps)
+    yield f"{number}. {wave.title}{'  (interrupts a running member)' if disturbs else ''}"
+    for lines, steps in groupby(wave.steps, key=lambda step: step.diff):
+        same = tuple(steps)
+        yield f"   {', '.join(step.host for step in same)}"
+        yield from (f"     {line}" for line in lines)
+        yield from dict.fromkeys(f"     cannot be undone: {s.irreversible}" for s in same if s.irreversible)
+    if wave.gate is not None:
+        members = ", ".join(wave.gate.members)
+        yield f"   then waits until {wave.gate.system} is well on {members}, at most {wave.gate.timeout:.0f} s"

@@ -1,0 +1,136 @@
+"""The only file that prints. Results go to stdout; progress, questions and errors go to stderr.
+
+A program that reads stdout gets the result and nothing else: one JSON value with `--output json`. `NO_COLOR` and
+outputs that are no terminals get plain text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console, RenderableType
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from quorate.errors import InvalidInput, QuorateError
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_WIDE = 200
+
+
+def result(data: Any, output: str, text: Callable[[], RenderableType]) -> None:
+    """Print what came of it: `data` as JSON, or what `text` makes for a person."""
+    _STATUS.end()
+    if output == "json":
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+        sys.stdout.flush()
+        return
+    _print(_console(), text())
+
+
+def page(text: RenderableType) -> None:
+    """Print something to read that is not the result: a plan before a question, a word on what happens next."""
+    _STATUS.end()
+    _print(_console(stderr=True), text)
+
+
+def progress(text: str) -> None:
+    """Say what is being done now: a status line with its elapsed time on a terminal, else a plain line."""
+    _STATUS.say(plain(text))
+
+
+def finish() -> None:
+    """Take the status line away."""
+    _STATUS.end()
+
+
+def can_ask() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def ask(question: str, *, default: str | None = None, check: Callable[[str], str] = str, hidden: bool = False) -> str:
+    """Ask, and ask again until `check` (which raises click.UsageError) takes the answer."""
+    _STATUS.end()
+    answer = click.prompt(
+        question, default=default, value_proc=check, hide_input=hidden, show_default=bool(default), err=True
+    )
+    return str(answer)
+
+
+def error(problem: QuorateError, output: str = "text") -> None:
+    """Say what went wrong, each mistake in its own line, and what can be done about it."""
+    _STATUS.end()
+    problems = problem.problems if isinstance(problem, InvalidInput) else ()
+    if output == "json":
+        told = {
+            "message": problem.message,
+            "hint": problem.hint,
+            "exit_code": problem.exit_code,
+            "problems": [vars(one) for one in problems],
+        }
+        result({"error": told}, "json", str)
+    console = _console(stderr=True)
+    console.print(Text.assemble(("error: ", "bold red"), plain(problem.message)), soft_wrap=True)
+    for one in problems:
+        console.print(Text(f"  {plain(str(one))}"), soft_wrap=True)
+    if problem.hint:
+        console.print(Text.assemble(("hint: ", "bold"), plain(problem.hint)), soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """Make control characters visible: what a host or a file says must not steer the reader's terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def _print(console: Console, text: RenderableType) -> None:
+    if isinstance(text, str):
+        console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
+    else:
+        console.print(text)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Make a console for the present stream; text for programs is not wrapped at an imagined terminal's edge."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else _WIDE, emoji=False)
+
+
+class _Status:
+    """The one line of a terminal that says what is being done and for how long."""
+
+    def __init__(self) -> None:
+        self._live: Progress | None = None
+        self._said = ""
+
+    def say(self, text: str) -> None:
+        """Replace the line. Without a terminal, print it if it is new."""
+        if not sys.stderr.isatty():
+            if text != self._said:
+                _print(_console(stderr=True), text)
+            self._said = text
+            return
+        if self._live is not None and text == self._said:
+            return
+        self.end()
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        self._live = Progress(*columns, console=_console(stderr=True), transient=True, get_time=time.monotonic)
+        self._live.add_task(text)
+        self._live.start()
+        self._said = text
+
+    def end(self) -> None:
+        """Take the line away, if there is one."""
+        self._said = ""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+_STATUS = _Status()

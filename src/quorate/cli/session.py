@@ -1,0 +1,94 @@
+"""What plan, apply and status have in common: from a cloud file to an operation that can look and act."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import socket
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from quorate.cli import files, render
+from quorate.core.system import site_of
+from quorate.engine.apply import Clock, Operation
+from quorate.engine.journal import FileJournal, Journal
+from quorate.errors import InvalidInput
+from quorate.model.cloud import Cloud
+from quorate.transport.ssh import connect
+
+without_option = click.option(
+    "--without",
+    multiple=True,
+    metavar="CONTROLLER",
+    help="Leave this controller out (it is off, say); may be given several times.",
+)
+
+
+class NoJournal:
+    """For verbs that only look."""
+
+    def write(self, event: str, **facts: object) -> None:
+        """Drop it."""
+
+
+def now() -> datetime:
+    """Time of day, timezone-aware."""
+    return datetime.now(UTC)
+
+
+def holder(command: str) -> dict[str, str]:
+    """Who we are, for the one who finds the cloud locked by us."""
+    from quorate.engine.lock import this_process  # noqa: PLC0415 - keeps `--help` quick
+
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return this_process(
+        command,
+        user=getpass.getuser(),
+        machine=socket.gethostname(),
+        boot=boot.read_text(encoding="ascii").strip() if boot.exists() else "",
+        since=now().isoformat(timespec="seconds"),
+    )
+
+
+def known(cloud: Cloud, names: Sequence[str]) -> None:
+    """Refuse names of controllers that the cloud file does not have."""
+    strange = [name for name in names if name not in cloud.controllers]
+    if strange:
+        raise InvalidInput(
+            f"no such controller: {', '.join(strange)}", hint=f"The cloud file has: {', '.join(cloud.names)}."
+        )
+
+
+def _folder(cloud_file: Path) -> Path:
+    return cloud_file.absolute().parent
+
+
+@contextlib.asynccontextmanager
+async def operation(cloud_file: Path, *, journalled: bool = False) -> AsyncIterator[Operation]:
+    """Read the files, open nothing yet (connections open when first used), close everything at the end."""
+    cloud, systems = files.load_cloud(cloud_file)
+    secrets = files.load_secrets(cloud_file, cloud, systems)
+    base = _folder(cloud_file)
+    run = uuid.uuid4().hex[:12]
+    transports = {name: connect(cloud, name, base) for name in cloud.names}
+    folder = base / ".quorate" / "journal"
+    with contextlib.ExitStack() as stack:
+        journal: Journal = stack.enter_context(FileJournal(folder, run, now)) if journalled else NoJournal()
+        try:
+            yield Operation(
+                site=site_of(cloud, systems),
+                systems=systems,
+                secrets=secrets,
+                transports=transports,
+                token=run,
+                journal=journal,
+                clock=Clock(now=lambda: now().isoformat(timespec="seconds")),
+                progress=render.progress,
+            )
+        finally:
+            await asyncio.gather(*(way.close() for way in transports.values()))

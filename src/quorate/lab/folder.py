@@ -1,0 +1,104 @@
+"""What `lab up` writes for the user: a cloud.yaml that describes the lab, its secrets, and the way in."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from quorate.errors import InvalidInput, Refused
+from quorate.lab.identity import write_private
+from quorate.lab.spec import POWER_PORT, Spec
+
+BMC_USER = "quorate"
+
+_CLOUD = """\
+cloud: lab
+networks:
+  management: {{subnet: {spec.subnet}, interface: eth0}}
+vips:
+  api: {{address: {spec.vip}, network: management}}
+controllers:
+{controllers}ssh: {{user: root, identity: ./lab_key, known_hosts: ./known_hosts}}
+"""
+_CONTROLLER = """\
+  {slot.name}:
+    addresses: {{management: {slot.address}}}
+    fencing: {{agent: redfish, address: {spec.gateway}, port: {port}, system: {slot.name}, username: {user}, \
+tls_verify: false}}
+"""
+
+
+def cloud_yaml(spec: Spec) -> str:
+    """Return the text of the lab's cloud.yaml. Pure."""
+    controllers = "".join(
+        _CONTROLLER.format(spec=spec, slot=slot, port=POWER_PORT, user=BMC_USER) for slot in spec.slots
+    )
+    return _CLOUD.format(spec=spec, controllers=controllers)
+
+
+def known_hosts(spec: Spec, host_keys: dict[str, str]) -> str:
+    """Return the text of known_hosts. Pure."""
+    return "".join(f"{slot.address},{slot.name} {host_keys[slot.name]}\n" for slot in spec.slots)
+
+
+def refuse_overwrite(folder: Path, spec: Spec) -> None:
+    """Raise Refused when the folder describes another cloud."""
+    path = folder / "cloud.yaml"
+    if path.exists() and path.read_text() != cloud_yaml(spec):
+        raise Refused(
+            f"{path} exists and differs from what the lab would write",
+            hint="choose another folder, or overwrite it with --force",
+        )
+
+
+def write(folder: Path, spec: Spec, *, key: Path, hosts: str, password: str) -> None:
+    """Write cloud.yaml, secrets.yaml, lab_key and known_hosts. Other secrets in secrets.yaml stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_private(folder / "lab_key", key.read_bytes())
+    (folder / "known_hosts").write_text(hosts)
+    path = folder / "secrets.yaml"
+    before = path.read_text() if path.exists() else ""
+    write_private(path, merged_secrets(before, spec, password, str(path)).encode())
+    (folder / "cloud.yaml").write_text(cloud_yaml(spec))
+
+
+def merged_secrets(before: str, spec: Spec, password: str, where: str) -> str:
+    """Return secrets.yaml with the BMC password of each machine set and all else as it was. Pure."""
+    yaml = YAML()
+    try:
+        data = yaml.load(before) if before.strip() else {}
+    except YAMLError as error:
+        raise InvalidInput(f"{where} is not YAML: {error}") from error
+    if not isinstance(data, dict) or not isinstance(data.setdefault("fencing", {}), dict):
+        raise InvalidInput(f"{where} does not hold secrets by name", hint="move it away and run `quorate lab up` again")
+    for machine in spec.machines:
+        data["fencing"][machine] = password
+    text = io.StringIO()
+    yaml.dump(data, text)
+    return text.getvalue()
+
+
+def ssh_command(address: str, key: Path, hosts: Path) -> list[str]:
+    """Return the ssh command line that enters a machine as root."""
+    options = {
+        "UserKnownHostsFile": str(hosts),
+        "StrictHostKeyChecking": "yes",
+        "IdentitiesOnly": "yes",
+        "BatchMode": "yes",
+        "ConnectTimeout": "5",
+        "LogLevel": "ERROR",
+    }
+    program = shutil.which("ssh") or "ssh"
+    return [
+        program,
+        "-F",
+        "none",
+        "-i",
+        str(key),
+        *(f"-o{key}={value}" for key, value in options.items()),
+        f"root@{address}",
+    ]

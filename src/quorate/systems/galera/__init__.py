@@ -1,0 +1,34 @@
+"""Galera: MariaDB's database on every controller, one history, one writer at a time behind the VIP.
+
+- `config.py`: its section of the cloud file → what should be on a controller, and the `database` endpoint it offers
+- `probe.py`: how a member is looked at, and what to make of the answers
+- `form.py`: how the cluster comes into being and grows, and when that is refused
+- `templates/`: MariaDB's settings, the unit's drop-in, and the health service that the proxy asks (port 9200)
+
+Others ask for a database by a claim on `database`: a database of that name, and an account of the same name that may
+do everything in it from the management network, with the claim's secret as its password.
+"""
+
+from __future__ import annotations
+
+from quorate.core.system import System
+from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
+from quorate.systems.galera.form import SETTLE, form
+from quorate.systems.galera.probe import View, judge, questions, read
+
+SYSTEM: System[Galera, View] = System(
+    name="galera",
+    summary="MariaDB with Galera: the database of every API, one writer at a time",
+    spec=Galera,
+    resources=resources,
+    questions=questions,
+    read=read,
+    judge=judge,
+    form=form,
+    endpoints=endpoints,
+    secrets=secrets,
+    offers=("database",),
+    quorum="majority",
+    settle=SETTLE,
+    warnings=warnings,
+)

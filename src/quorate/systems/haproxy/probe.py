@@ -1,0 +1,142 @@
+"""How the proxy is looked at: does it answer, is the file on disk one that it would load, and whom does it see up."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from quorate.core.observed import Answer, Answers, Unknown
+from quorate.core.system import Question, Site
+from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
+from quorate.systems.haproxy.config import CONFIGURATION, SOCKET, HaproxySpec, frontends
+
+# Each sends one line and prints what comes back; nothing but Python is certain to be on a controller.
+_ASK = """
+import socket, sys
+where, line = sys.argv[1:]
+host, _, port = where.rpartition(":")
+try:
+    with socket.socket(socket.AF_INET if host else socket.AF_UNIX) as s:
+        s.settimeout(1)
+        s.connect((host, int(port)) if host else where)
+        s.sendall(line.replace("+", "\\r\\n").encode())
+        while data := s.recv(65536):
+            sys.stdout.write(data.decode(errors="replace"))
+except OSError as error:
+    sys.exit(str(error))
+"""
+
+
+@dataclass(frozen=True)
+class View:
+    """What one controller's proxy says. An error is empty where there is none.
+
+    `servers`: by front end, the state of each of its servers as this proxy checks them.
+    """
+
+    running: bool | Unknown
+    answer_error: str | Unknown
+    file_error: str | Unknown
+    servers: Mapping[str, Mapping[str, str]] | Unknown
+
+
+def questions(spec: HaproxySpec, site: Site, host: str) -> Sequence[Question]:
+    """Ask the unit, the proxy itself as a client would, its statistics, and for the validity of the file on disk."""
+    del site, host
+    return (
+        Question("active", ("systemctl", "is-active", "haproxy.service")),
+        Question("answer", ("python3", "-c", _ASK, f"127.0.0.1:{spec.answer_port}", "GET / HTTP/1.0++")),
+        Question("servers", ("python3", "-c", _ASK, SOCKET, "show stat+")),
+        Question("file", ("haproxy", "-c", "-q", "-f", CONFIGURATION)),
+    )
+
+
+def read(answers: Answers) -> View:
+    """Read what was answered; what cannot be read is Unknown with the reason."""
+    return View(
+        running=_running(answers.get("active")),
+        answer_error=_answer_error(answers.get("answer")),
+        file_error=_file_error(answers.get("file")),
+        servers=_servers(answers.get("servers")),
+    )
+
+
+def judge(spec: HaproxySpec, site: Site, views: Mapping[str, View | Unknown]) -> Judgement:
+    """A member is well whose proxy answers; the cluster, when each of them has a server for every front end."""
+    del spec
+    names = site.cloud.names
+    members = {name: _member(views.get(name, Unknown(why="it was not asked"))) for name in names}
+    well = [name for name in names if members[name].is_ok]
+    summary = f"{len(well)} of {len(names)} proxies answer"
+    if well:
+        proxies = ok(summary)
+    elif all(verdict.level == members[names[0]].level for verdict in members.values()):
+        proxies = Verdict(members[names[0]].level, summary)
+    else:
+        proxies = unknown(summary)
+    served = [_served(endpoint.kind, name, views[name]) for endpoint, _ in frontends(site) for name in well]
+    return Judgement(merge((proxies, *served)), members)
+
+
+def _member(view: View | Unknown) -> Verdict:
+    if isinstance(view, Unknown):
+        return unknown(view.why)
+    if view.running is False:
+        return failing("haproxy does not run")
+    for evidence, what in (
+        (view.answer_error, "the proxy does not answer"),
+        (view.file_error, "the file on disk is refused"),
+    ):
+        if isinstance(evidence, Unknown):
+            return unknown(evidence.why)
+        if evidence:
+            return failing(f"{what}: {evidence}")
+    return unknown(view.running.why) if isinstance(view.running, Unknown) else ok("the proxy answers")
+
+
+def _served(kind: str, name: str, view: View | Unknown) -> Verdict:
+    if isinstance(view, Unknown):
+        return unknown(f"{name}: {view.why}")
+    if isinstance(view.servers, Unknown):
+        return unknown(f"{name}: {view.servers.why}")
+    if kind not in view.servers:
+        return failing(f"{name} does not serve {kind}")
+    states = view.servers[kind]
+    up = sum(state.startswith("UP") for state in states.values())
+    if not up:
+        return failing(f"{kind}: 0 of {len(states)} servers up, as {name} sees it")
+    return ok(f"{kind}: {up} of {len(states)} servers up, as {name} sees it")
+
+
+def _running(answer: Answer | Unknown | None) -> bool | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="systemd was not asked")
+    return answer.out.strip() == "active"
+
+
+def _answer_error(answer: Answer | Unknown | None) -> str | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="the proxy was not asked")
+    status = answer.out.partition("\n")[0].strip()
+    if answer.code == 0 and status.endswith(" 200 OK"):
+        return ""
+    return answer.err.strip() or status or "no reply"
+
+
+def _file_error(answer: Answer | Unknown | None) -> str | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="the file was not checked")
+    return "" if answer.code == 0 else next(iter(answer.err.strip().splitlines()), f"haproxy -c gave {answer.code}")
+
+
+def _servers(answer: Answer | Unknown | None) -> Mapping[str, Mapping[str, str]] | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="the statistics were not asked for")
+    if answer.code != 0 or not answer.out.startswith("# pxname,svname,"):
+        return Unknown(why=f"haproxy's statistics: {answer.err.strip() or 'no table'}")
+    servers: dict[str, dict[str, str]] = {}
+    for row in csv.DictReader(answer.out.removeprefix("# ").splitlines()):
+        if row["svname"] not in ("FRONTEND", "BACKEND"):
+            servers.setdefault(row["pxname"], {})[row["svname"] or ""] = row.get("status") or ""
+    return servers

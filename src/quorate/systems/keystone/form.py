@@ -1,0 +1,85 @@
+"""Keystone: views → the schema, the bootstrap and the first start.
+
+1. On one controller: schema, then bootstrap (administrator, roles, catalog), where the database was not seen to hold
+   them. Both are idempotent: done again after an interruption they end in the same state.
+2. On all controllers that do not run it: start, and wait until every one of them serves.
+
+Evidence is the database itself and not a marker on one controller's disk, so that any controller can be lost between
+two runs. A database that cannot be asked while keystone serves somewhere was formed once: nothing is done about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quorate.core.act import Run, SetUnit
+from quorate.core.observed import Unknown
+from quorate.core.plan import Gate, Step, Wave
+from quorate.core.secret import reference
+from quorate.core.system import Site
+from quorate.systems.keystone.config import OWNER, UNIT, KeystoneSpec, database_url, url
+from quorate.systems.keystone.judge import catalogued
+from quorate.systems.keystone.probe import KeystoneView, Stored
+
+SETTLE = 60.0
+RUNNING = ("active", "activating", "reloading")
+
+
+def form(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unknown]) -> tuple[Wave, ...]:
+    """Plan what is missing; nothing on a formed cluster."""
+    seen = {name: view for name in site.cloud.names if isinstance(view := views.get(name), KeystoneView)}
+    acts = _database_acts(spec, site, seen)
+    waves = []
+    if acts:
+        step = Step(host=next(iter(seen)), title=" and ".join(act.title for act in acts), acts=acts)
+        waves.append(Wave(title="keystone: prepare its database", system="keystone", steps=(step,)))
+    idle = [name for name, view in seen.items() if isinstance(view.unit, str) and view.unit not in RUNNING]
+    if idle:
+        start = SetUnit(name=UNIT, verb="start", timeout=SETTLE)
+        waves.append(
+            Wave(
+                title="keystone: start",
+                system="keystone",
+                steps=tuple(Step(host=name, title="start keystone", acts=(start,)) for name in idle),
+                gate=Gate(system="keystone", members=tuple(idle), timeout=SETTLE),
+            )
+        )
+    return tuple(waves)
+
+
+def _database_acts(spec: KeystoneSpec, site: Site, seen: Mapping[str, KeystoneView]) -> tuple[Run, ...]:
+    if not seen:
+        return ()
+    stored = [view.stored for view in seen.values() if isinstance(view.stored, Stored)]
+    if any(found.is_current and catalogued(spec, site.cloud, found) for found in stored):
+        return ()
+    if not stored and any(view.unit in RUNNING for view in seen.values()):
+        return ()
+    schema = () if any(found.is_current for found in stored) else (_schema(site),)
+    return (*schema, _bootstrap(spec, site))
+
+
+def _schema(site: Site) -> Run:
+    """Changes to large tables take longer than an API request may, hence the connection without time-outs."""
+    return Run(
+        title="bring keystone's database schema to the installed version",
+        argv=("keystone-manage", "db_sync"),
+        environment={"OS_DATABASE__CONNECTION": database_url(site)},
+        user=OWNER,
+        timeout=600.0,
+    )
+
+
+def _bootstrap(spec: KeystoneSpec, site: Site) -> Run:
+    urls = (
+        argument
+        for kind in ("admin", "internal", "public")
+        for argument in (f"--bootstrap-{kind}-url", url(site.cloud))
+    )
+    return Run(
+        title="bootstrap keystone: administrator, roles, catalog",
+        argv=("keystone-manage", "bootstrap", *urls, "--bootstrap-region-id", spec.region),
+        environment={"OS_BOOTSTRAP_PASSWORD": reference("keystone.admin")},
+        user=OWNER,
+        timeout=120.0,
+    )

@@ -1,0 +1,144 @@
+"""How Pacemaker is looked at: what the cluster believes (crm_mon), what is so (addresses), what it holds (CIB)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from quorate.core.observed import Answer, Answers, Unknown
+from quorate.core.system import Question, Site
+from quorate.systems.pacemaker.config import PacemakerSpec
+
+
+@dataclass(frozen=True)
+class Status:
+    """What one member believes of the cluster.
+
+    `nodes`: by name, in one word, `online` where all is well. `started`: by resource, the nodes where it runs.
+    `failures`: the node and what failed there, as long as the cluster remembers it.
+    """
+
+    quorate: bool
+    leader: str
+    fencing: bool
+    nodes: Mapping[str, str]
+    started: Mapping[str, tuple[str, ...]]
+    failures: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """What was seen on one controller. `configuration` is the CIB's section of that name, as XML."""
+
+    running: bool | Unknown
+    status: Status | Unknown
+    addresses: frozenset[str] | Unknown
+    configuration: str | Unknown
+
+
+def questions(spec: PacemakerSpec, site: Site, host: str) -> Sequence[Question]:
+    """Ask the unit, the cluster, the kernel and the CIB."""
+    del spec, site, host
+    return (
+        Question("active", ("systemctl", "is-active", "pacemaker.service")),
+        Question("status", ("crm_mon", "--output-as=xml")),
+        Question("addresses", ("ip", "-4", "-oneline", "address", "show")),
+        Question("configuration", ("cibadmin", "--query", "--scope", "configuration")),
+    )
+
+
+def read(answers: Answers) -> View:
+    """Read what was answered; what cannot be read is Unknown with the reason."""
+    return View(
+        running=_running(answers.get("active")),
+        status=_status(answers.get("status")),
+        addresses=_addresses(answers.get("addresses")),
+        configuration=_configuration(answers.get("configuration")),
+    )
+
+
+def reference(views: Mapping[str, View | Unknown]) -> tuple[str, Status] | None:
+    """Whom to believe, and what it says: a member with quorum, the leader if it was seen. None: nobody has quorum."""
+    quorate = {
+        name: view.status
+        for name, view in views.items()
+        if isinstance(view, View) and view.running is True and isinstance(view.status, Status) and view.status.quorate
+    }
+    for name, status in quorate.items():
+        if status.leader == name:
+            return name, status
+    return next(iter(quorate.items()), None)
+
+
+def _running(answer: Answer | Unknown | None) -> bool | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="systemd was not asked")
+    return answer.out.strip() == "active"
+
+
+def _addresses(answer: Answer | Unknown | None) -> frozenset[str] | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="the addresses were not asked for")
+    rows = [line.split() for line in answer.out.splitlines()]
+    found = frozenset(row[3].partition("/")[0] for row in rows if len(row) > 3 and row[2] == "inet")
+    return found or Unknown(why=f"ip ended with {answer.code} and named no address")
+
+
+def _configuration(answer: Answer | Unknown | None) -> str | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="the CIB was not asked for")
+    found = _parsed("cibadmin", answer)
+    return found if isinstance(found, Unknown) else answer.out
+
+
+def _status(answer: Answer | Unknown | None) -> Status | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="crm_mon was not asked")
+    report = _parsed("crm_mon", answer)
+    if isinstance(report, Unknown):
+        return report
+    options, leader = report.find("summary/cluster_options"), report.find("summary/current_dc")
+    if options is None or leader is None:
+        return Unknown(why=f"crm_mon ended with {answer.code}: no summary of the cluster")
+    fencing = options.get("stonith-enabled") or options.get("fencing-enabled") or "true"
+    return Status(
+        quorate=leader.get("with_quorum") == "true",
+        leader=leader.get("name", ""),
+        fencing=fencing == "true",
+        nodes={node.get("name", ""): _state(node) for node in report.findall("nodes/node")},
+        started=_started(report),
+        failures=tuple(
+            (failure.get("node", ""), f"{failure.get('op_key')}: {failure.get('exitstatus')}".removesuffix(": None"))
+            for failure in report.findall("failures/failure")
+        ),
+    )
+
+
+def _state(node: ET.Element) -> str:
+    for state in ("unclean", "pending", "standby", "maintenance"):
+        if node.get(state) == "true":
+            return state
+    return "online" if node.get("online") == "true" else "offline"
+
+
+def _started(report: ET.Element) -> Mapping[str, tuple[str, ...]]:
+    """Where each resource runs without having failed. One that is known and runs nowhere has an empty place."""
+    started: dict[str, tuple[str, ...]] = {}
+    for resource in report.iter("resource"):
+        if resource.get("id") is None or resource.get("resource_agent") is None:
+            continue
+        well = resource.get("active") == "true" and resource.get("failed") != "true"
+        places = tuple(node.get("name", "") for node in resource.findall("node")) if well else ()
+        started[resource.get("id", "")] = (*started.get(resource.get("id", ""), ()), *places)
+    return started
+
+
+def _parsed(program: str, answer: Answer) -> ET.Element | Unknown:
+    words = (answer.err or answer.out).strip().splitlines()
+    if answer.code != 0:
+        return Unknown(why=f"{program} ended with {answer.code}: {words[0] if words else 'no output'}")
+    try:
+        return ET.fromstring(answer.out)  # noqa: S314 - the controller's own cluster manager wrote it
+    except ET.ParseError as error:
+        return Unknown(why=f"{program} gave no XML: {error}")

@@ -1,0 +1,47 @@
+"""One machine of a lab for the transports, made when a test first asks for it and gone at the end of the run."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from quorate.cli.lab import packages
+from quorate.lab.lab import Lab
+from quorate.transport.ssh import SshTransport
+
+NUMBER = os.getpid() % 250  # several runs of these tests may have their labs side by side
+MACHINE = "controller1"
+
+
+@dataclass(frozen=True)
+class LabMachine:
+    lab: Lab
+    config: Path
+
+    @property
+    def ssh(self) -> tuple[str, ...]:
+        return tuple(self.lab.ssh(MACHINE))
+
+    def transport(self) -> SshTransport:
+        lab = self.lab
+        address = str(lab.address(MACHINE))
+        return SshTransport(
+            "c1", address, user="root", identity=lab.key, known_hosts=lab.known_hosts, config=self.config
+        )
+
+
+@cache
+def lab_machine() -> LabMachine:
+    folder = Path(tempfile.mkdtemp(prefix="quorate-transports-"))
+    lab = Lab(f"transports{NUMBER}")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(lab.down)
+    lab.up(folder, machines=1, subnet=f"10.118.{NUMBER}.0/24", packages=packages("trixie"))
+    config = folder / "no_ssh_config"
+    config.touch()
+    return LabMachine(lab, config)

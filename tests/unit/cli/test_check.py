@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from click.testing import CliRunner
+
+from quorate.cli.main import quorate
+
+MINIMAL = Path(__file__).parents[3] / "examples" / "minimal.yaml"
+
+BAD = """\
+cloud: My Cloud
+os: debian-11
+networks:
+  management: 10.0.0.0/24
+  storage: 10.0.0.128/25
+vips:
+  api: 10.0.1.10
+  web: 10.0.0.256
+controllers:
+  controller1: {addresses: 10.0.0.11, fencing: {address: 10.1.0.11, port: 70000}}
+  controller2: {addresses: 10.0.0.11, fencing: {username: quorate}}
+  controller3: {addresses: {management: 10.0.0.13, backup: 10.9.0.13}}
+objectives: {cache: -1, database_writes: 3}
+systems:
+  galeria: {}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_host_is_contacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("check opened a socket")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+
+
+def test_a_valid_file(tmp_path: Path) -> None:
+    result = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
+    assert result.exit_code == 0
+    assert "example is valid: 3 controllers" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_have_reasons_and_exit_code_0(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text(MINIMAL.read_text(encoding="utf-8").replace(", fencing: 10.1.0.11", ""), encoding="utf-8")
+    result = CliRunner().invoke(quorate, ["check", "-c", str(path), "--output", "json"])
+    data = json.loads(result.stdout)
+    assert (result.exit_code, data["valid"], data["problems"]) == (0, True, [])
+    assert {"path": "controllers.controller1", "reason": data["warnings"][0]["reason"]} in data["warnings"]
+    text = CliRunner().invoke(quorate, ["check", "-c", str(path)]).stdout
+    assert "warning: controllers.controller1: no fencing" in text
+
+
+def test_a_dozen_mistakes_are_a_dozen_messages(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text(BAD, encoding="utf-8")
+    result = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = [line.strip() for line in result.stderr.splitlines() if line.startswith("  ")]
+    assert [int(line.removeprefix(f"{path}:").partition(":")[0]) for line in lines] == [
+        *(1, 2, 5, 7, 8, 10, 11, 11, 12, 13, 13, 15),
+    ]
+    data = json.loads(CliRunner().invoke(quorate, ["check", "-c", str(path), "--output=json"]).stdout)
+    assert len(data["problems"]) == 12
+    assert not data["valid"]
+    assert {"file", "line", "path", "message", "allowed"} == set(data["problems"][0])
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"", b"a: ["])
+def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "cloud.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    result = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+
+
+def test_missing_secrets_are_warned_about_where_there_are_any(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text(MINIMAL.read_text(encoding="utf-8"), encoding="utf-8")
+    secrets = tmp_path / "secrets.yaml"
+    secrets.touch(mode=0o600)
+    result = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert "is missing in" in result.stdout
+    secrets.chmod(0o640)
+    result = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert (result.exit_code, f"hint: chmod 600 {secrets}" in result.stderr) == (2, True)
+
+
+def test_the_schema_is_printed_without_a_cloud() -> None:
+    result = CliRunner().invoke(quorate, ["check", "--schema"])
+    assert result.exit_code == 0
+    assert "controllers" in json.loads(result.stdout)["properties"]
