@@ -41,9 +41,10 @@ def traces(name: str) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes() + (process / "cgroup").read_bytes()
+            dead = ") Z 1 " in (process / "stat").read_text()  # has ended; PID 1 takes note of it when it likes
         except OSError:
             continue
-        if name.encode() in words and int(process.name) != os.getpid():
+        if name.encode() in words and not dead and int(process.name) != os.getpid():
             found.append(f"process {process.name}: {words!r}")
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate.core.plan import Plan
@@ -55,6 +55,7 @@ def planned(wanted: str, lies: str, secrets: Secrets) -> Plan:
     return make_plan(site(system, count=1), (system,), secrets, {"c1": seen}, made="now")
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_secret_is_in_a_plan(data: st.DataObject) -> None:
     now = {name: data.draw(VALUE, label=name) for name in NAMES}
@@ -72,6 +73,7 @@ def test_no_secret_is_in_a_plan(data: st.DataObject) -> None:
         assert value not in "\n".join(line for step in found.steps for line in step.diff)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUE, min_size=1), st.lists(PLAIN | st.sampled_from(NAMES)))
 def test_masking_loses_nothing(values: dict[str, str], parts: list[str]) -> None:
     secrets = Secrets(values)

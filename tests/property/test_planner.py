@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate.core.act import Install, Run, SetUnit, WriteFile
@@ -22,6 +22,7 @@ from worlds.clouds import NO_SECRETS, file_seen, host_seen, hosts, site, stamp, 
 from worlds.systems import made, start_one_by_one, wanted
 
 Seens = dict[str, HostSeen | Unknown]
+few = settings(max_examples=60, deadline=None)
 STATES = ("fresh", "prepared", "behind", "edited", "well", "well", "well")
 
 
@@ -82,6 +83,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(where, systems, world)
 
 
+@few
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_same_world_gives_the_same_plan_in_any_order(case: Case, random: Any) -> None:
     found = case.plan(case.world)
@@ -90,6 +92,7 @@ def test_the_same_world_gives_the_same_plan_in_any_order(case: Case, random: Any
     assert Plan.model_validate_json(found.model_dump_json()).printed() == found
 
 
+@few
 @given(cases())
 def test_members_are_interrupted_alone_behind_a_gate_and_only_while_enough_are_well(case: Case) -> None:
     found = case.plan(case.world)
@@ -127,6 +130,7 @@ def _allowed(case: Case, name: str, host: str, well: set[str]) -> bool:
     return found.level is Level.FAILING or len(well - {host}) >= least
 
 
+@few
 @given(cases(), st.data())
 def test_nobody_is_touched_who_was_not_seen_or_is_left_out(case: Case, data: st.DataObject) -> None:
     without = tuple(data.draw(st.sets(st.sampled_from(sorted(case.world)))))
@@ -136,6 +140,7 @@ def test_nobody_is_touched_who_was_not_seen_or_is_left_out(case: Case, data: st.
     assert {one.host for one in found.missing} == unseen - set(without)
 
 
+@few
 @given(cases())
 def test_what_could_not_be_compared_is_always_told(case: Case) -> None:
     reasons = "\n".join(refusal.reason for refusal in case.plan(case.world).refusals)
@@ -145,12 +150,14 @@ def test_what_could_not_be_compared_is_always_told(case: Case) -> None:
                 assert not isinstance(value, Unknown) or f"{host} could not be compared: {name}" in reasons
 
 
+@few
 @given(cases())
 def test_packages_come_before_everything_else(case: Case) -> None:
     for step in case.plan(case.world).steps:
         assert not any(isinstance(act, Install) for act in step.acts[1:])
 
 
+@few
 @given(cases())
 def test_a_plan_that_is_not_refused_leaves_nothing_to_do(case: Case) -> None:
     found = case.plan(case.world)

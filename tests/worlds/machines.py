@@ -45,7 +45,7 @@ class Time:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self._waiting: list[tuple[float, asyncio.Future[None]]] = []
+        self.waiting: list[tuple[float, asyncio.Future[None]]] = []
 
     def __call__(self) -> float:
         return self.now
@@ -53,16 +53,16 @@ class Time:
     async def wait(self, seconds: float) -> None:
         """Sleep in the background: for the renewal of leases."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((self.now + seconds, woken))
+        self.waiting.append((self.now + seconds, woken))
         await woken
 
     async def pass_by(self, seconds: float) -> None:
         """Sleep in the foreground: time passes."""
         await asyncio.sleep(0)  # whoever is about to wait does
         until = self.now + seconds
-        while due := [waiting for waiting in self._waiting if waiting[0] <= until]:
+        while due := [waiting for waiting in self.waiting if waiting[0] <= until]:
             self.now, woken = min(due, key=lambda waiting: waiting[0])
-            self._waiting = [waiting for waiting in self._waiting if waiting[1] is not woken]
+            self.waiting = [waiting for waiting in self.waiting if waiting[1] is not woken]
             if not woken.done():
                 woken.set_result(None)
             for _ in range(8):
@@ -160,8 +160,9 @@ class Machines:
         return {name: _held(host) for name, host in self.hosts.items()}
 
     def settle(self) -> None:
-        """Let a minute pass: leases lapse and members are well."""
+        """Let a minute pass: leases lapse and members are well. Nobody is at work, so nobody waits."""
         self.time.now += 60.0
+        self.time.waiting.clear()
 
 
 def _said(text: str) -> Completed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import click
@@ -74,12 +73,13 @@ def read_plan(path: Path) -> Plan:
 async def _apply(cloud_file: Path, approved: Plan | None, without: tuple[str, ...], *, ask: bool) -> Outcome:
     async with operation(cloud_file, journalled=True) as op:
         known(op.site.cloud, without)
-        if ask and sys.stdin.isatty() and sys.stdout.isatty():
+        if ask and render.can_ask():
             plan = (await look(op, without=without)).plan
             refuse_unless_doable(plan, None)
             if not plan.is_empty:
                 render.page(as_text(plan))
-                if not await asyncio.to_thread(click.confirm, "Do this?"):
+                answer = await asyncio.to_thread(render.ask, "Do this? [y/N]", default="n")
+                if answer.lower() not in {"y", "yes"}:
                     raise QuorateError("nothing was changed")
                 approved = plan
         transports = {host: way for host, way in op.transports.items() if host not in without}

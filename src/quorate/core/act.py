@@ -1,4 +1,4 @@
-"""Acts: what can be done to a controller. JSON both in a plan and on the wire to `transport/remote.py`.
+"""Acts: what can be done to a controller. JSON both in a plan and on the wire to `transport/remote/`.
 
 Texts may hold references to secrets; the engine resolves them just before sending, so that a plan never holds one.
 Every act is idempotent unless it says otherwise.

@@ -1,6 +1,6 @@
 """What was observed on a controller: for each resource a value, `Absent` or `Unknown(why)`; answers to questions.
 
-The models are the reply of `transport/remote.py`, whose docstring shows the JSON.
+The models are the reply of `transport/remote/`, whose docstring shows the JSON.
 """
 
 from __future__ import annotations

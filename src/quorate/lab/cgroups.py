@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import QuorateError
+from quorate.lab.command import attempt
 from quorate.lab.waiting import until
 
 # A scope's parent on hosts where systemd owns the tree; systemd keeps machines there itself.
@@ -125,6 +126,9 @@ class Cgroup:
 
     def remove(self, timeout: float = 5.0) -> None:
         """Remove the empty group and the groups within, in every hierarchy."""
+        if self.layout.managed and any(path.exists() for path in self.paths):
+            # systemd forgets an empty scope in its own time; until then its name is taken
+            attempt(["systemctl", "stop", f"{self.name}.scope"], timeout=timeout + 10)
         if not until(lambda: all(map(_removed, self.paths)), timeout):
             raise QuorateError(f"the cgroup {self.name} could not be removed within {timeout:g} s")
 

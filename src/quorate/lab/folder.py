@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -64,6 +66,18 @@ def write(folder: Path, spec: Spec, *, key: Path, hosts: str, password: str) -> 
     before = path.read_text() if path.exists() else ""
     write_private(path, merged_secrets(before, spec, password, str(path)).encode())
     (folder / "cloud.yaml").write_text(cloud_yaml(spec))
+    _give_to_caller(folder, [folder / name for name in ("cloud.yaml", "secrets.yaml", "lab_key", "known_hosts")])
+
+
+def _give_to_caller(folder: Path, files: Sequence[Path]) -> None:
+    """Let whoever called sudo own what was written: the other verbs need no root."""
+    user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() != 0 or not user.isdecimal() or not group.isdecimal():
+        return
+    for path in files:
+        os.chown(path, int(user), int(group))
+    if folder.stat().st_uid == 0 and not set(folder.iterdir()) - set(files):
+        os.chown(folder, int(user), int(group))
 
 
 def merged_secrets(before: str, spec: Spec, password: str, where: str) -> str:

@@ -73,7 +73,9 @@ class Lab:
                 folder.refuse_overwrite(directory, spec)
             if not Path(f"/sys/class/net/{spec.names.bridge}").exists():
                 network.refuse_overlap(spec)
-            self.state.mkdir(parents=True, exist_ok=True, mode=0o755)
+            for private in (self.places.state, self.places.cache, self.state):
+                private.mkdir(parents=True, exist_ok=True)
+                private.chmod(0o700)  # the guests' setuid programs are nothing for this host's users
             self._save(spec)
             golden = self._golden(spec)
             network.ensure_bridge(spec)
@@ -309,6 +311,7 @@ class Lab:
                 stdout=file,
                 stderr=file,
                 cwd="/",
+                env={key: value for key, value in os.environ.items() if key in {"PATH", "PYTHONPATH", "LANG"}},
                 timeout=15,
                 check=True,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from quorate.errors import Refused
@@ -29,16 +30,25 @@ _SYSCTLS = {
 
 def refuse_overlap(spec: Spec) -> None:
     """Raise Refused when this host already reaches part of the subnet some other way."""
-    for route in json.loads(run(["ip", "-json", "-4", "route", "show", "table", "all"])):
-        if route["dst"] == "default" or route.get("dev") == spec.names.bridge:
+    routes = json.loads(run(["ip", "-json", "-4", "route", "show", "table", "all"]))
+    for destination, device in taken(routes, spec):
+        raise Refused(
+            f"subnet {spec.subnet} is in use on this host ({destination} on {device})",
+            hint="choose another with --subnet, or take the other lab down",
+        )
+
+
+def taken(routes: Sequence[Mapping[str, str]], spec: Spec) -> list[tuple[str, str]]:
+    """Return the routes, as `ip -json` shows them, that lead to part of the subnet. Pure."""
+    found = []
+    for route in routes:
+        if route["dst"] == "default" or route.get("type") in {"broadcast", "multicast"}:
             continue
-        if route.get("type") in ("broadcast", "multicast"):
-            continue
-        if ipaddress.IPv4Network(route["dst"], strict=False).overlaps(spec.network):
-            raise Refused(
-                f"subnet {spec.subnet} is in use on this host ({route['dst']} on {route.get('dev', '?')})",
-                hint="choose another with --subnet, or take the other lab down",
-            )
+        network = ipaddress.IPv4Network(route["dst"], strict=False)
+        # halves of the world are a default route by another name, as tunnels set it
+        if network.prefixlen > 1 and network.overlaps(spec.network) and route.get("dev") != spec.names.bridge:
+            found.append((route["dst"], route.get("dev", "?")))
+    return found
 
 
 def ensure_bridge(spec: Spec) -> None:

@@ -220,7 +220,13 @@ def _step(build: Build, what: str, argv: Sequence[str], limit: float, stdin: str
     with (
         build.log.open("a", encoding="utf-8") as log,
         subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(), text=True
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            text=True,
+            errors="replace",
         ) as process,
     ):
         timer = Timer(limit, process.kill)

@@ -33,7 +33,10 @@ _ARP, _IPV4 = 0x0806, 0x0800
 
 @dataclass(frozen=True)
 class Report:
-    """What was seen. `dropped` counts frames that the kernel could not hand over; `full` says that runs were lost."""
+    """What was seen. `dropped` counts frames that the kernel could not hand over.
+
+    `blind` says that more went unseen: the bridge was down for a while, or there were too many runs to remember.
+    """
 
     address: str
     begin: float
@@ -41,14 +44,14 @@ class Report:
     runs: tuple[Run, ...]
     judgement: Judgement
     dropped: int
-    full: bool
+    blind: bool
 
     @property
     def two_holders(self) -> bool | None:
         """Whether two held the address at once; None where the answer is no, but not all was seen."""
         if self.judgement.overlaps:
             return True
-        return None if self.dropped or self.full else False
+        return None if self.dropped or self.blind else False
 
 
 class Witness:
@@ -62,7 +65,7 @@ class Witness:
         self._lock = threading.Lock()
         self._runs: list[Run] = []
         self._dropped = 0
-        self._full = False
+        self._blind = False
         self._begin = self._end = 0.0
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -106,7 +109,7 @@ class Witness:
                 self._count_dropped(self._socket)
             runs = tuple(self._runs)
             end = self._end or time.monotonic()
-            return Report(str(self._address), self._begin, end, runs, judge(runs), self._dropped, self._full)
+            return Report(str(self._address), self._begin, end, runs, judge(runs), self._dropped, self._blind)
 
     def _watch(self) -> None:
         connection = self._socket
@@ -127,7 +130,7 @@ class Witness:
             except BlockingIOError:
                 return
             except OSError:  # the bridge has gone, as the lab goes down; there is nothing more to see
-                self._full = True
+                self._blind = True
                 time.sleep(0.05)
                 return
             seen = sighting(frame, self._address, _stamp(extra))
@@ -135,7 +138,7 @@ class Witness:
                 continue
             named = Sighting(seen.at, self._machines.get(seen.holder, seen.holder), seen.announced)
             with self._lock:
-                self._full = not added(self._runs, named) or self._full
+                self._blind = not added(self._runs, named) or self._blind
 
     def _count_dropped(self, connection: socket.socket) -> None:
         """The kernel counts from the last question on."""

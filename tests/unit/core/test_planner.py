@@ -164,6 +164,7 @@ def test_who_has_a_part_in_the_forming_is_not_put_off_until_after_it() -> None:
     world = {**settled(several), "c3": seen_as(down, several, cluster="down")}
     found = plan(where, world, several)
     assert [refusal.reason.split()[1] for refusal in found.refusals] == ["c1"]
+    assert [step.host for step in found.steps if step.disturbs] == ["c2", "c1"], "what is refused is shown at the end"
 
 
 def _forms_on(*chosen: str) -> Any:

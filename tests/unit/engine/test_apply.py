@@ -287,6 +287,40 @@ async def test_only_the_last_look_says_converged() -> None:
     assert operator.journal.lines[-1]["outcome"] == "failing"
 
 
+async def test_the_last_look_waits_for_who_is_not_well_yet() -> None:
+    machines = await converged()
+    machines.hosts["c1"].sysctls["net.toy"] = "0"
+    machines.before_act = lambda _host, _act: machines.hosts["c2"].start("toyd.service")
+    outcome = await Operator(machines).apply()
+    assert outcome.verdict.is_ok
+    assert 2.0 <= outcome.seconds < 5.0
+
+
+async def test_the_last_look_does_not_wait_for_ever() -> None:
+    machines = await converged()
+    machines.hosts["c1"].sysctls["net.toy"] = "0"
+    machines.before_act = lambda _host, _act: machines.sick.add("c2")
+    outcome = await Operator(machines).apply()
+    assert outcome.verdict.level is Level.FAILING
+    assert "toyd-health: exit code 3" in outcome.verdict.reason
+    assert 20.0 <= outcome.seconds < 25.0
+
+
+async def test_what_a_controller_says_as_it_falls_silent_is_masked_in_the_journal() -> None:
+    machines = Machines()
+
+    def babble(host: FakeHost, _act: Act) -> None:
+        host.down = f"closed: {VALUES['toydb.password']}"
+
+    machines.before_act = babble
+    operator = Operator(machines)
+    with pytest.raises(Unreachable):
+        await operator.apply()
+    failed = [line["error"] for line in operator.journal.lines if line["event"] == "failed"]
+    assert failed[0] == SECRETS.mask(f"c1: closed: {VALUES['toydb.password']}")
+    assert VALUES["toydb.password"] not in json.dumps(operator.journal.lines)
+
+
 # --- the journal -----------------------------------------------------------------------------------------------------
 
 

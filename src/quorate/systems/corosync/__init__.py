@@ -1,13 +1,14 @@
 """corosync: who belongs to the cluster, and whether those who do are the majority.
 
 `config.py` says what is on every controller and why its timers are what they are; `probe.py` how a membership is
-looked at and judged. There is nothing to form: started with the same nodelist, the controllers find each other.
+looked at and judged. Started with the same nodelist, the controllers find each other; `form.py` only brings in a new
+key.
 """
 
 from __future__ import annotations
 
 from quorate.core.system import System
-from quorate.systems.corosync import config, probe
+from quorate.systems.corosync import config, form, probe
 
 SYSTEM = System(
     name="corosync",
@@ -17,6 +18,7 @@ SYSTEM = System(
     questions=probe.questions,
     read=probe.read,
     judge=probe.judge,
+    form=form.form,
     secrets=config.secrets,
     warnings=config.warnings,
     offers=("membership",),

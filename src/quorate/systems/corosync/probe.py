@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
 from quorate.core.verdict import Judgement, Verdict, failing, ok, unknown
-from quorate.systems.corosync.config import CorosyncSpec
+from quorate.systems.corosync.config import LOADED, CorosyncSpec
 
 _QUORATE = re.compile(r"^Quorate:\s+(Yes|No)\b", re.MULTILINE)
 _MEMBER = re.compile(r"^\s+(\d+)\s+\d+\s+\S", re.MULTILINE)
@@ -22,7 +22,8 @@ _LINK = re.compile(r"LINK: (\d+) .*?(enabled|disabled)\s*(connected)?")
 class View:
     """What one controller's corosync says. `members`: the nodeids that it sees, itself among them.
 
-    `lost_links`: "nodeid/link" of every link to a reachable member that carries nothing.
+    `lost_links`: "nodeid/link" of every link to a reachable member that carries nothing. `key_loaded`: whether the key
+    on disk is the one that it uses.
     """
 
     running: bool | Unknown
@@ -30,16 +31,18 @@ class View:
     members: tuple[int, ...] | Unknown
     token_ms: int | Unknown
     lost_links: tuple[str, ...] | Unknown
+    key_loaded: bool | Unknown
 
 
 def questions(spec: CorosyncSpec, site: Site, host: str) -> Sequence[Question]:
-    """Ask the unit, the quorum, the timer that is in force and the links."""
+    """Ask the unit, the quorum, the timer that is in force, the links, and whether the key is the loaded one."""
     del spec, site, host
     return (
         Question("active", ("systemctl", "is-active", "corosync.service")),
         Question("quorum", ("corosync-quorumtool", "-s")),
         Question("token", ("corosync-cmapctl", "-g", "runtime.config.totem.token")),
         Question("links", ("corosync-cfgtool", "-n")),
+        Question("key", ("sha256sum", "--check", LOADED)),
     )
 
 
@@ -51,6 +54,7 @@ def read(answers: Answers) -> View:
         members=_members(answers.get("quorum")),
         token_ms=_token(answers.get("token")),
         lost_links=_lost_links(answers.get("links")),
+        key_loaded=_key_loaded(answers.get("key")),
     )
 
 
@@ -102,6 +106,8 @@ def _member(spec: CorosyncSpec, number: int, view: View | Unknown, seen: frozens
         return failing(f"it runs with a token of {view.token_ms} ms where {spec.token_ms} ms is wanted")
     if not isinstance(view.lost_links, Unknown) and view.lost_links:
         return failing(f"links to reachable members carry nothing: {', '.join(view.lost_links)} (nodeid/link)")
+    if view.key_loaded is False:
+        return failing("it has not loaded the key that lies on its disk: it could not join again")
     return ok(f"in a quorate membership of {_count(view.members)}")
 
 
@@ -148,6 +154,13 @@ def _lost_links(answer: Answer | Unknown | None) -> tuple[str, ...] | Unknown:
         if peer and peer[2] == "reachable":
             lost += [f"{peer[1]}/{link}" for link, _, connected in _LINK.findall(block) if not connected]
     return tuple(lost)
+
+
+def _key_loaded(answer: Answer | Unknown | None) -> bool | Unknown:
+    """No note of what was loaded counts as not loaded: to load it once more does no harm."""
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="the key was not asked for")
+    return answer.code == 0
 
 
 def _strange(program: str, answer: Answer) -> str:

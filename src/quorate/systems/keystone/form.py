@@ -1,7 +1,8 @@
 """Keystone: views → the schema, the bootstrap and the first start.
 
 1. On one controller: schema, then bootstrap (administrator, roles, catalog), where the database was not seen to hold
-   them. Both are idempotent: done again after an interruption they end in the same state.
+   them. Both may be done again after an interruption, with one exception: a first db_sync that was killed half-way
+   never succeeds again ("table exists"), so that its tables, which hold nothing, are dropped first.
 2. On all controllers that do not run it: start, and wait until every one of them serves.
 
 Evidence is the database itself and not a marker on one controller's disk, so that any controller can be lost between
@@ -17,12 +18,16 @@ from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
 from quorate.core.secret import reference
 from quorate.core.system import Site
-from quorate.systems.keystone.config import OWNER, UNIT, KeystoneSpec, database_url, url
+from quorate.systems.keystone.config import CONFIG, OWNER, UNIT, KeystoneSpec, database_url, url
 from quorate.systems.keystone.judge import catalogued
 from quorate.systems.keystone.probe import KeystoneView, Stored
+from quorate.systems.keystone.programs import CLEAR
 
 SETTLE = 60.0
 RUNNING = ("active", "activating", "reloading")
+
+# The cache may still hold what an earlier database held: bootstrap would take a region for existing and fail.
+_WITHOUT_CACHE = {"OS_CACHE__ENABLED": "false"}
 
 
 def form(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unknown]) -> tuple[Wave, ...]:
@@ -31,7 +36,7 @@ def form(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unkn
     acts = _database_acts(spec, site, seen)
     waves = []
     if acts:
-        step = Step(host=next(iter(seen)), title=" and ".join(act.title for act in acts), acts=acts)
+        step = Step(host=next(iter(seen)), title="; ".join(act.title for act in acts), acts=acts)
         waves.append(Wave(title="keystone: prepare its database", system="keystone", steps=(step,)))
     idle = [name for name, view in seen.items() if isinstance(view.unit, str) and view.unit not in RUNNING]
     if idle:
@@ -56,15 +61,24 @@ def _database_acts(spec: KeystoneSpec, site: Site, seen: Mapping[str, KeystoneVi
     if not stored and any(view.unit in RUNNING for view in seen.values()):
         return ()
     schema = () if any(found.is_current for found in stored) else (_schema(site),)
-    return (*schema, _bootstrap(spec, site))
+    clear = (_clear(),) if schema and any(found.leftover for found in stored) else ()
+    return (*clear, *schema, _bootstrap(spec, site))
+
+
+def _clear() -> Run:
+    return Run(
+        title="drop the empty tables that an interrupted db_sync left",
+        argv=("python3", "-c", CLEAR, CONFIG),
+        user=OWNER,
+    )
 
 
 def _schema(site: Site) -> Run:
     """Changes to large tables take longer than an API request may, hence the connection without time-outs."""
     return Run(
-        title="bring keystone's database schema to the installed version",
+        title="bring its database schema to the installed version",
         argv=("keystone-manage", "db_sync"),
-        environment={"OS_DATABASE__CONNECTION": database_url(site)},
+        environment={**_WITHOUT_CACHE, "OS_DATABASE__CONNECTION": database_url(site)},
         user=OWNER,
         timeout=600.0,
     )
@@ -77,9 +91,9 @@ def _bootstrap(spec: KeystoneSpec, site: Site) -> Run:
         for argument in (f"--bootstrap-{kind}-url", url(site.cloud))
     )
     return Run(
-        title="bootstrap keystone: administrator, roles, catalog",
+        title="bootstrap administrator, roles and catalog",
         argv=("keystone-manage", "bootstrap", *urls, "--bootstrap-region-id", spec.region),
-        environment={"OS_BOOTSTRAP_PASSWORD": reference("keystone.admin")},
+        environment={**_WITHOUT_CACHE, "OS_BOOTSTRAP_PASSWORD": reference("keystone.admin")},
         user=OWNER,
         timeout=120.0,
     )

@@ -10,49 +10,7 @@ from typing import Any
 from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
 from quorate.systems.keystone.config import CONFIG, KEYS, PORT, UNIT, KeystoneSpec
-
-# The waits in these programs are shorter than the questions', so that what is frozen is seen to be frozen rather than
-# unknown. They print JSON: what they saw, or {"down": why}.
-_API = """
-import http.client, json, sys
-def get(path):
-    api = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=0.8)
-    api.request("GET", path)
-    reply = api.getresponse()
-    return reply.status, reply.read()
-try:
-    health, words = get("/healthcheck")
-    status, body = get("/v3")
-    print(json.dumps({"health": health, "status": status, "version": json.loads(body)["version"]["id"]}))
-except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-    print(json.dumps({"down": str(error) or type(error).__name__}))
-"""
-
-# As the service itself, through the same address and account: the schema that it finds and the one that its programs
-# want (alembic's heads), and where the catalog says that the API is.
-_DATABASE = """
-import configparser, glob, json, sys, urllib.parse
-import pymysql
-def rows(cursor, query):
-    cursor.execute(query)
-    return cursor.fetchall()
-versions = "/usr/lib/python3/dist-packages/keystone/common/sql/migrations/versions"
-seen = {"wanted": sorted(open(path).read().strip() for path in glob.glob(versions + "/*_HEAD"))}
-config = configparser.RawConfigParser(strict=False)
-config.read(sys.argv[1])
-url = urllib.parse.urlsplit(config["database"]["connection"])
-try:
-    session = pymysql.connect(host=url.hostname, port=url.port, user=url.username, password=url.password,
-        database=url.path.strip("/"), connect_timeout=1, read_timeout=1, write_timeout=1)
-    cursor = session.cursor()
-    tables = {name for name, in rows(cursor, "SHOW TABLES LIKE 'alembic_version'")}
-    seen["schema"] = sorted(v for v, in rows(cursor, "SELECT version_num FROM alembic_version")) if tables else []
-    seen["catalog"] = sorted(rows(cursor, "SELECT e.interface, e.region_id, e.url FROM endpoint e JOIN service s"
-        " ON e.service_id = s.id WHERE s.type = 'identity' AND e.enabled")) if seen["schema"] else []
-except (pymysql.MySQLError, OSError) as error:
-    seen = {"down": str(error.args[-1] if error.args else error)}
-print(json.dumps(seen))
-"""
+from quorate.systems.keystone.programs import API, DATABASE
 
 _DIGESTS = f"cd /etc/keystone && sha256sum {' '.join(f'{folder}/*' for folder in KEYS)}"
 
@@ -77,11 +35,13 @@ class Api:
 class Stored:
     """What is in the database, and the schema that the installed programs want. Empty: nothing there yet.
 
+    `leftover`: an unfinished schema whose tables hold nothing, as an interrupted first db_sync leaves it.
     `catalog`: (interface, region, URL) of the identity service itself.
     """
 
     wanted: tuple[str, ...]
     schema: tuple[str, ...]
+    leftover: bool
     catalog: tuple[tuple[str, str, str], ...]
 
     @property
@@ -104,8 +64,8 @@ def questions(_spec: KeystoneSpec, site: Site, host: str) -> tuple[Question, ...
     """Quick ones: keystone-manage takes seconds to start and is not asked."""
     return (
         Question("unit", ("systemctl", "show", "--property=ActiveState", "--value", UNIT)),
-        Question("api", ("python3", "-c", _API, site.cloud.address(host), str(PORT))),
-        Question("database", ("python3", "-c", _DATABASE, CONFIG), timeout=3.0),
+        Question("api", ("python3", "-c", API, site.cloud.address(host), str(PORT))),
+        Question("database", ("python3", "-c", DATABASE, CONFIG), timeout=3.0),
         Question("keys", ("sh", "-c", _DIGESTS)),
     )
 
@@ -160,6 +120,7 @@ def _stored(seen: Mapping[str, Any] | Down | Unknown) -> Stored | Down | Unknown
         return Stored(
             wanted=tuple(str(head) for head in seen["wanted"]),
             schema=tuple(str(head) for head in seen["schema"]),
+            leftover=bool(seen["leftover"]),
             catalog=tuple((str(interface), str(region), str(url)) for interface, region, url in seen["catalog"]),
         )
     except (KeyError, TypeError, ValueError):

@@ -1,6 +1,5 @@
 """Do acts on a controller, in order, up to the first that fails; everything is checked before it is changed."""
 # pathlib is left out: importing it costs more than observing forty files.
-# ruff: noqa: PTH101, PTH103, PTH112, PTH116, PTH117, PTH123
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Files: atomic writes, locks, owners."""
 # pathlib is left out: importing it costs more than observing forty files.
-# ruff: noqa: PTH102, PTH103, PTH105, PTH108, PTH112, PTH115, PTH120, PTH123, PTH211
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Install packages without starting their services, whatever state an interrupted run has left dpkg in."""
 # pathlib is left out: importing it costs more than observing forty files.
-# ruff: noqa: PTH105, PTH108, PTH115, PTH123, PTH208, PTH211
 
 from __future__ import annotations
 

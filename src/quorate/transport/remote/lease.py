@@ -4,7 +4,6 @@ Who acts holds act.lock as well, for as long as an act is at work: an operator w
 while the last act goes on, and until that has ended nobody else is granted one.
 """
 # pathlib is left out: importing it costs more than observing forty files.
-# ruff: noqa: PTH108
 
 from __future__ import annotations
 

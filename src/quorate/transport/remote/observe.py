@@ -1,6 +1,5 @@
 """Look at a controller: packages, files, units, kernel settings and the systems' questions, all at the same time."""
 # pathlib is left out: importing it costs more than observing forty files.
-# ruff: noqa: PTH112, PTH116, PTH123
 
 from __future__ import annotations
 
