@@ -85,7 +85,7 @@ async def look(op: Operation, *, without: Sequence[str] = ()) -> Look:
 async def _world(op: Operation, without: Sequence[str], only: str | None = None) -> World:
     transports = {host: way for host, way in op.transports.items() if host not in without}
     left_out = {host: Unknown(why="left out by --without") for host in without}
-    return {**left_out, **await observe(op.site, op.systems, transports, only=only)}
+    return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, only=only)}
 
 
 async def apply(op: Operation, *, approved: Plan | None = None, without: Sequence[str] = ()) -> Outcome:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from quorate.core.observed import HostSeen, Unknown, World
+from quorate.core.observed import Answer, HostSeen, Unknown, World
 from quorate.core.resource import Resource
+from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Question, Site, enabled
 from quorate.errors import Unreachable
 from quorate.transport.contract import Transport
@@ -22,13 +23,15 @@ async def observe(
     site: Site,
     systems: Sequence[AnySystem],
     transports: Transports,
+    secrets: Secrets,
     *,
     deadline: float = DEADLINE,
     only: str | None = None,
 ) -> World:
     """Look at every controller that there is a transport for.
 
-    `only`: ask just this system's questions and look at no resources, which is what a gate needs.
+    `only`: ask just this system's questions and look at no resources, which is what a gate needs. Secrets that a program
+    printed are masked in its answer: whatever a system says of it may be shown.
     """
     chosen = [system for system in enabled(site.cloud, systems) if only in {None, system.name}]
 
@@ -41,8 +44,23 @@ async def observe(
             resources += [] if only else system.resources(spec, site, host)
         request = observe_request(resources, questions)
         try:
-            return host, read_observed(host, await transport.run(request.argv, request.stdin, timeout=deadline))
+            completed = await transport.run(request.argv, request.stdin, timeout=deadline)
+            return host, _masked(read_observed(host, completed), secrets)
         except Unreachable as error:
-            return host, Unknown(why=error.why)
+            return host, Unknown(why=secrets.mask(error.why))
 
     return dict(await asyncio.gather(*(look(host, transport) for host, transport in transports.items())))
+
+
+def _masked(seen: HostSeen, secrets: Secrets) -> HostSeen:
+    answers = {
+        system: {name: _masked_answer(answer, secrets) for name, answer in several.items()}
+        for system, several in seen.answers.items()
+    }
+    return seen.model_copy(update={"answers": answers})
+
+
+def _masked_answer(answer: Answer | Unknown, secrets: Secrets) -> Answer | Unknown:
+    if isinstance(answer, Unknown):
+        return Unknown(why=secrets.mask(answer.why))
+    return answer.model_copy(update={"out": secrets.mask(answer.out), "err": secrets.mask(answer.err)})

@@ -6,6 +6,7 @@ power cut reaches all of them at once; a power cut also takes the cable's far en
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -31,6 +32,7 @@ _CAPABILITIES = "CAP_NET_ADMIN,CAP_IPC_LOCK,CAP_SYS_NICE"
 # Notes how nspawn ended, unless it was killed: then this is killed with it, and there is no note.
 _NOTE = 'note="$1"; shift; "$@"; echo $? > "$note.new"; mv "$note.new" "$note"'
 _MOUNTS = Path("/proc/self/mounts")
+_NSPAWN_LOCKS = Path("/run/systemd/nspawn/locks")
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ class Machine:
         network.unplug(self.slot)  # first: nothing of what dies is heard any more
         self.cgroup.kill()
         self.cgroup.remove()
+        forget_lock(self.root)
         self._note.unlink(missing_ok=True)
 
     def _boot(self) -> None:
@@ -299,6 +302,13 @@ class Machine:
         ssh = self.root / "root/.ssh"
         ssh.mkdir(mode=0o700, exist_ok=True)
         _private(ssh / "authorized_keys", f"{authorized_key}\n".encode())
+
+
+def forget_lock(root: Path) -> None:
+    """Remove the file with which nspawn locked this root: killed, it leaves it behind."""
+    with contextlib.suppress(OSError):
+        seen = root.stat()
+        (_NSPAWN_LOCKS / f"inode-{seen.st_dev}:{seen.st_ino}").unlink()
 
 
 def _private(path: Path, data: bytes) -> None:

@@ -13,6 +13,7 @@ from quorate.errors import QuorateError
 from quorate.lab import image, network
 from quorate.lab.cgroups import Cgroup, Layout, groups_named
 from quorate.lab.command import attempt, run
+from quorate.lab.machine import forget_lock
 from quorate.lab.names import Names
 from quorate.lab.spec import Places
 
@@ -31,6 +32,7 @@ def sweep(names: Names, places: Places, layout: Layout) -> list[str]:
         found.append(group.name)
     folder = places.state / names.lab
     for where in mounts_under(_MOUNTS.read_text(), folder):
+        forget_lock(Path(where))
         if attempt(["umount", where]).returncode:
             run(["umount", "--lazy", where])
         found.append(where)

@@ -247,6 +247,7 @@ class FakeHost:
             if act.verb in {"stop", "none"} and not act.enabled and not act.inputs:
                 return Result(ok=True, note="there is no such unit")
             return Result(ok=False, note=f"systemctl {act.verb}: exit code 5: Unit {act.name} not found.")
+        before = unit.invocation
         if act.enabled is not None:
             unit.enabled = "enabled" if act.enabled else "disabled"
         if act.verb == "reload" and unit.active != "active":
@@ -257,7 +258,8 @@ class FakeHost:
             self.start(act.name)
             if act.name in self.failing:
                 return Result(ok=False, note=f"systemctl {act.verb}: exit code 1: Job for {act.name} failed")
-        if act.inputs and unit.active == "active":
+        loaded = act.verb != "start" or unit.invocation != before
+        if act.inputs and loaded and unit.active == "active":
             self.stamps[act.name] = Stamp(inputs=act.inputs, invocation=unit.invocation)
         return Result(ok=True, note=f"is {unit.active}")
 

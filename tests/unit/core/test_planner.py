@@ -12,7 +12,7 @@ from quorate.core.planner import judge, make_plan, views_of
 from quorate.core.resource import File, Unit
 from quorate.core.system import AnySystem, Blocked, Site, System
 from quorate.core.verdict import Level
-from worlds.clouds import NO_SECRETS, hosts, in_place, site, unit_seen
+from worlds.clouds import NO_SECRETS, hosts, in_place, nothing_there, site, unit_seen
 from worlds.systems import Word, fresh, made, seen_as, settled, start_one_by_one, wanted
 
 PLAIN = made("plain")
@@ -101,14 +101,39 @@ def test_members_are_taken_in_the_order_of_the_cloud_file_whatever_answered_firs
     assert plan(where, shuffled, PLAIN) == plan(where, world, PLAIN)
 
 
-def test_ill_members_are_interrupted_first_and_count_once_they_are_behind_their_gate() -> None:
-    world = {h: seen_as(in_place(wanted("plain")), PLAIN, plain=s) for h, s in zip(hosts(3), ILL, strict=True)}
+@pytest.mark.parametrize(
+    ("states", "order"),
+    [(("well", "well", "down"), ["c3", "c1", "c2"]), (("well", "down", "down"), ["c2", "c3", "c1"])],
+)
+def test_ill_members_are_interrupted_first_and_count_once_they_are_behind_their_gate(
+    states: tuple[str, ...], order: list[str]
+) -> None:
+    found_there = in_place(wanted("plain"))
+    world = {h: seen_as(found_there, PLAIN, plain=state) for h, state in zip(hosts(3), states, strict=True)}
     found = plan(site(PLAIN, plain=CHANGED), world, PLAIN)
-    assert [step.host for step in found.steps] == ["c2", "c3", "c1"]
+    assert [step.host for step in found.steps] == order
     assert not found.refusals
 
 
-ILL = ("well", "down", "down")
+AUX = Unit("aux.service")
+PAIR = System(**{**CLUSTER.__dict__, "resources": lambda s, *_: (*wanted("cluster", s.word, state="formed"), AUX)})
+"""A system of two units, of which one simply runs."""
+PAIR_THERE = (*wanted("cluster"), AUX)
+
+
+def test_who_is_started_before_the_cluster_is_formed_is_not_waited_for() -> None:
+    found = plan(site(PAIR), {h: seen_as(nothing_there(PAIR_THERE), PAIR, cluster="blank") for h in hosts(3)}, PAIR)
+    assert [wave.title for wave in found.waves][:3] == ["prepare", "start cluster", "form cluster: c1"]
+    assert found.waves[1].gate is None
+
+
+def test_what_starts_on_a_controller_that_is_interrupted_starts_in_the_same_step() -> None:
+    there = {**in_place(PAIR_THERE), AUX.id: unit_seen("inactive")}
+    found = plan(site(PAIR, cluster=CHANGED), {h: seen_as(there, PAIR) for h in hosts(3)}, PAIR)
+    acts = ["write /etc/cluster.conf", "restart cluster.service", "start aux.service"]
+    assert outline(found) == [(f"cluster: {host}", {host: acts}) for host in hosts(3)]
+
+
 DONE = wanted("plain", "changed")
 """What a controller holds on which the change has been made already: nothing there is to be interrupted."""
 

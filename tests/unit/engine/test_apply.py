@@ -190,6 +190,16 @@ async def test_who_is_left_out_is_not_contacted() -> None:
     assert seen.judgements["toydb"].members["c3"].level is Level.UNKNOWN
 
 
+async def test_a_cluster_that_is_unknown_only_for_those_left_out_is_not_held_against_the_rest() -> None:
+    machines = await converged()
+    op = Operator(machines).operation()
+    seen = await look(op, without=("c2", "c3"))
+    assert seen.judgements["toydb"].cluster.level is Level.UNKNOWN
+    assert seen.verdict.is_ok
+    machines.hosts["c2"].down = machines.hosts["c3"].down = "no route to host"
+    assert (await look(op)).verdict.level is Level.FAILING, "nobody said that they are left out"
+
+
 # --- what goes wrong on the way --------------------------------------------------------------------------------------
 
 

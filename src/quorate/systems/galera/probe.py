@@ -37,8 +37,8 @@ for file in /run/mysqld/wsrep-new-cluster /run/mariadb-wsrep-new-cluster; do
 done
 grep -qs '[-]-wsrep-new-cluster' /proc/[0-9]*/cmdline && echo bootstrap present
 [ -e grastate.dat ] || {{ echo end; exit 0; }}
-echo grastate present && sed 's/^/grastate: /' grastate.dat && echo end"""
-"""Reads file names and Galera's saved state. `end` proves that all of it was said."""
+echo grastate present && sed 's/^/grastate: /' grastate.dat && echo && echo end"""
+"""Reads file names and Galera's saved state. `end` proves that all of it was said (Galera's file has no newline at its end)."""
 
 LOOK_AT_CONTENTS = """SELECT 'database', schema_name, '' FROM information_schema.schemata
 UNION ALL SELECT 'account', user, host FROM mysql.user

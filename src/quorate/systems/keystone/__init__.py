@@ -10,7 +10,7 @@ form.py     views → the schema, the bootstrap and the first start
 """
 
 from quorate.core.system import System
-from quorate.systems.keystone.config import KeystoneSpec, claims, endpoints, resources, secrets
+from quorate.systems.keystone.config import KeystoneSpec, claims, endpoints, resources, secrets, warnings
 from quorate.systems.keystone.form import form
 from quorate.systems.keystone.judge import judge
 from quorate.systems.keystone.probe import KeystoneView, questions, read
@@ -30,4 +30,5 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     offers=("identity",),
     needs=("database", "cache", "virtual-ip"),
     settle=60.0,
+    warnings=warnings,
 )

@@ -117,3 +117,8 @@ def secrets(_spec: KeystoneSpec, _cloud: Cloud) -> tuple[SecretSpec, ...]:
     """The administrator's and the database account's passwords, and all keys."""
     keys = (SecretSpec(name, "fernet") for names in KEYS.values() for name in names)
     return (SecretSpec("keystone.admin"), SecretSpec("keystone.database"), *keys)
+
+
+def warnings(_spec: KeystoneSpec, cloud: Cloud) -> tuple[str, ...]:
+    """What clients send is theirs to protect until the load balancer speaks TLS."""
+    return (f"passwords and tokens cross the network in clear on their way to {url(cloud)}",)

@@ -1,4 +1,8 @@
-"""Keystone: views → verdict. A member serves when its API answers, its database is usable and its keys are there."""
+"""Keystone: views → verdict.
+
+A member serves when its API answers, it reaches its database and has its keys. What is in the database is no member's
+own: it counts for the whole, so that members can be restarted one by one while a new address waits for its bootstrap.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Mapping
 
 from quorate.core.observed import Unknown
 from quorate.core.system import Site
-from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
+from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, ok, unknown
 from quorate.model.cloud import Cloud
 from quorate.systems.keystone.config import KEYS, KeystoneSpec, url
 from quorate.systems.keystone.probe import Api, Down, KeystoneView, Stored
@@ -15,10 +19,10 @@ INTERFACES = ("admin", "internal", "public")
 
 
 def judge(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unknown]) -> Judgement:
-    """The service works as long as one member serves and no two disagree on the keys."""
+    """The service works as long as one member serves, all agree on the keys and the database is as it should be."""
     seen = {name: views.get(name, Unknown(why="not asked")) for name in site.cloud.names}
-    members = {name: _member(spec, site.cloud, view) for name, view in seen.items()}
-    return Judgement(merge((_serving(members), _agreement(seen))), members)
+    members = {name: _member(view) for name, view in seen.items()}
+    return Judgement(merge((_serving(members), _agreement(seen), _contents(spec, site.cloud, seen))), members)
 
 
 def catalogued(spec: KeystoneSpec, cloud: Cloud, stored: Stored) -> bool:
@@ -26,13 +30,13 @@ def catalogued(spec: KeystoneSpec, cloud: Cloud, stored: Stored) -> bool:
     return all((interface, spec.region, url(cloud)) in stored.catalog for interface in INTERFACES)
 
 
-def _member(spec: KeystoneSpec, cloud: Cloud, view: KeystoneView | Unknown) -> Verdict:
+def _member(view: KeystoneView | Unknown) -> Verdict:
     if isinstance(view, Unknown):
         return unknown(view.why)
     if isinstance(view.unit, str) and view.unit != "active":
         return failing(f"keystone is {view.unit}")
     api = _api(view)
-    rest = (_unit(view), _keys(view), _database(spec, cloud, view))
+    rest = (_unit(view), _keys(view), _database(view))
     return api if api.is_ok and all(verdict.is_ok for verdict in rest) else merge((api, *rest))
 
 
@@ -54,21 +58,14 @@ def _api(view: KeystoneView) -> Verdict:
             return ok(f"serves {version}")
 
 
-def _database(spec: KeystoneSpec, cloud: Cloud, view: KeystoneView) -> Verdict:
+def _database(view: KeystoneView) -> Verdict:
     match view.stored:
         case Unknown(why=why):
             return unknown(f"its database: {why}")
         case Down(why=why):
             return failing(f"its database does not answer: {why}")
-        case Stored(schema=()):
-            return failing("its database is empty")
-        case Stored() as stored if not stored.is_current:
-            have, want = ", ".join(stored.schema), ", ".join(stored.wanted) or "unknown"
-            return failing(f"its database has schema {have}; the installed programs want {want}")
-        case Stored() as stored if not catalogued(spec, cloud, stored):
-            return failing(f"the catalog does not list {url(cloud)} in {spec.region}")
         case Stored():
-            return ok("its database is as it should be")
+            return ok("its database answers")
 
 
 def _keys(view: KeystoneView) -> Verdict:
@@ -79,11 +76,11 @@ def _keys(view: KeystoneView) -> Verdict:
 
 
 def _serving(members: Mapping[str, Verdict]) -> Verdict:
-    serving = [verdict for verdict in members.values() if verdict.is_ok]
-    words = f"{len(serving)} of {len(members)} controllers serve"
+    serving = sum(verdict.is_ok for verdict in members.values())
+    words = f"{serving} of {len(members)} controllers serve"
     if serving:
-        return ok(f"{words}, {', '.join(sorted({verdict.reason for verdict in serving}))}".replace(", serves", ":"))
-    unseen = any(not verdict.is_ok and verdict.level.word == "unknown" for verdict in members.values())
+        return ok(words)
+    unseen = any(verdict.level is Level.UNKNOWN for verdict in members.values())
     return unknown(words) if unseen else failing(words)
 
 
@@ -97,3 +94,23 @@ def _agreement(views: Mapping[str, KeystoneView | Unknown]) -> Verdict:
         camps = " ≠ ".join(", ".join(names) for names in by_keys.values())
         return failing(f"the controllers hold different keys ({camps}): tokens of one are void at another")
     return ok("all hold the same keys")
+
+
+def _contents(spec: KeystoneSpec, cloud: Cloud, views: Mapping[str, KeystoneView | Unknown]) -> Verdict:
+    """The schema against the programs of every member that saw it, and the catalog."""
+    stored = {name: view.stored for name, view in views.items() if isinstance(view, KeystoneView)}
+    found = {name: one for name, one in stored.items() if isinstance(one, Stored)}
+    if not found:
+        return unknown("no controller could look into the database")
+    return merge(_content(spec, cloud, name, one) for name, one in found.items())
+
+
+def _content(spec: KeystoneSpec, cloud: Cloud, name: str, stored: Stored) -> Verdict:
+    if not stored.schema:
+        return failing("the database holds no schema")
+    if not stored.is_current:
+        have, want = ", ".join(stored.schema), ", ".join(stored.wanted) or "unknown"
+        return failing(f"the database has schema {have}; the programs on {name} want {want}")
+    if not catalogued(spec, cloud, stored):
+        return failing(f"the catalog does not list {url(cloud)} in {spec.region}")
+    return ok("the schema is current")

@@ -8,7 +8,7 @@ probe.py    what is asked, how answers are read and judged
 """
 
 from quorate.core.system import System
-from quorate.systems.memcached.config import MemcachedSpec, endpoints, resources
+from quorate.systems.memcached.config import MemcachedSpec, endpoints, resources, warnings
 from quorate.systems.memcached.probe import MemcachedView, judge, questions, read
 
 SYSTEM: System[MemcachedSpec, MemcachedView] = System(
@@ -22,4 +22,5 @@ SYSTEM: System[MemcachedSpec, MemcachedView] = System(
     endpoints=endpoints,
     offers=("cache-servers",),
     settle=20.0,
+    warnings=warnings,
 )

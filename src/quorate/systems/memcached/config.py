@@ -43,3 +43,8 @@ def resources(spec: MemcachedSpec, site: Site, host: str) -> tuple[Resource, ...
 def endpoints(_spec: MemcachedSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
     """One port on all controllers; the address is the first one's, for those who need just any server."""
     return (Endpoint("cache-servers", cloud.address(cloud.names[0]), PORT),)
+
+
+def warnings(_spec: MemcachedSpec, _cloud: Cloud) -> tuple[str, ...]:
+    """Memcached of Debian knows neither users nor encryption."""
+    return ("whoever reaches the management network can read and change what is cached, without a password",)

@@ -159,7 +159,9 @@ class Batch:
             except Failed as error:
                 raise Failed(f"{error}\n{_journal(name)}"[-8192:]) from None
         after = _unit(name)
-        if act["inputs"] and after["ActiveState"] == "active":
+        # A start of what ran already has loaded nothing; the look that follows goes by the files' times.
+        loaded = verb != "start" or after["InvocationID"] != unit["InvocationID"]
+        if act["inputs"] and loaded and after["ActiveState"] == "active":
             stamp = {"inputs": act["inputs"], "invocation": after["InvocationID"]}
             put(f"{self.root}{KEPT}/stamps/{name}.json", json.dumps(stamp).encode())
         return f"is {after['ActiveState']}"
