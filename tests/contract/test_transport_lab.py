@@ -57,7 +57,7 @@ async def test_a_units_life(way: Way) -> None:
     assert started.stamp == Stamp(inputs="digest-1", invocation=started.invocation)
     assert before - 2 < started.started < time.time() + 2
 
-    await way.done(SetUnit(name=NAME, verb="start", inputs="digest-1"))
+    await way.done(SetUnit(name=NAME, verb="start", inputs="digest-of-what-it-never-loaded"))
     assert await seen(way) == started
 
     await way.done(unit_file(BODY.format(seconds=2000)), SetUnit(name=NAME, verb="restart", inputs="digest-2"))

@@ -38,7 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not item.path.is_relative_to(_HERE):
             continue
         item.add_marker(pytest.mark.lab)
-        item.add_marker(pytest.mark.timeout(900))  # the first run builds images
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))  # the first run builds images
         if lacks is not None:
             item.add_marker(pytest.mark.skip(reason=lacks.message))
 

@@ -51,6 +51,7 @@ def _held(uuid: str, seqno: int, *, safe: bool = False, schemas: tuple[str, ...]
     return Data(exists=True, schemas=schemas, saved=Saved(uuid, seqno, safe), was_member=True)
 
 
+TORN = Unknown(why="grastate.dat makes no sense")
 FRESH = Data(exists=True)
 LOST = replace(
     _primary(),
@@ -70,14 +71,15 @@ KINDS: Mapping[str, View | Unknown] = {
     "not installed": _stopped(Data(exists=False)),
     "fresh": _stopped(FRESH),
     "fresh, failed": _stopped(Data(exists=True, saved=Saved(NOBODY, -1, safe_to_bootstrap=False)), "failed"),
-    "fresh, restarting": _stopped(replace(FRESH, process=True), "activating"),
+    "fresh, restarting": _stopped(replace(FRESH, process=True, saved=TORN), "activating"),
+    "history torn": _stopped(Data(exists=True, saved=TORN, was_member=True)),
     "sole": _stopped(_held(ALPHA, 90, safe=True)),
     "sole, crashed": _stopped(_held(ALPHA, -1, safe=True)),
     "holder": _stopped(_held(ALPHA, 90)),
     "holder of more": _stopped(_held(ALPHA, 120)),
     "crashed": _stopped(_held(ALPHA, -1)),
     "holder of another history": _stopped(_held(BETA, 5)),
-    "copy cut off": _stopped(Data(exists=True, schemas=("nova",), saved=Unknown(why="grastate.dat makes no sense"))),
+    "copy cut off": _stopped(Data(exists=True, schemas=("nova",), saved=TORN)),
     "databases of its own": _stopped(Data(exists=True, schemas=("wiki",))),
     "disk gone": _stopped(Data(exists=True, was_member=True)),
     "waiting": _stopped(replace(_held(ALPHA, -1), process=True), "activating"),

@@ -15,33 +15,27 @@ from rich.table import Table
 
 from quorate.cli import files, render
 from quorate.cli.options import output_option
+from quorate.core.resource import Package
+from quorate.core.system import enabled, site_of
+from quorate.errors import InvalidInput
+from quorate.lab.folder import cloud_yaml
 from quorate.lab.lab import DEFAULT_SUBNET, Lab
-from quorate.lab.spec import RELEASES
-
-_FENCING = {"trixie": ("fence-agents-redfish",), "bookworm": ("fence-agents",)}
-_STACK = (
-    "corosync",
-    "crmsh",
-    "galera-4",
-    "haproxy",
-    "keystone",
-    "mariadb-backup",
-    "mariadb-server",
-    "memcached",
-    "nutcracker",
-    "pacemaker",
-    "pacemaker-cli-utils",
-    "python3-openstackclient",
-    "python3-pymysql",
-    "resource-agents",
-    "rsync",
-    "socat",
-)
+from quorate.lab.spec import RELEASES, Spec, machine_names
 
 
 def packages(release: str) -> tuple[str, ...]:
-    """Return the packages of the whole control plane on that release, to be in the image already."""
-    return (*_STACK, *_FENCING[release])
+    """Say what the systems want installed on that release, so that the image has it already."""
+    machines = machine_names(3)
+    sample = Spec("sample", machines, DEFAULT_SUBNET, release, packages=(), image="", folder="", identity="")
+    cloud, systems = files.parsed(cloud_yaml(sample), "the lab's cloud.yaml")
+    site = site_of(cloud, systems)
+    wanted = (
+        resource.name
+        for system in enabled(cloud, systems)
+        for resource in system.resources(cloud.systems[system.name], site, machines[0])
+        if isinstance(resource, Package)
+    )
+    return tuple(sorted(set(wanted)))
 
 
 name_option = click.option("--name", default="lab", show_default=True, help="Which lab; several can run side by side.")
@@ -87,8 +81,16 @@ def up(
     known = there.known_release()
     chosen = release or known or RELEASES[0]
     there.up(directory, machines=hosts or count, release=release, subnet=subnet, packages=packages(chosen), force=force)
-    files.ensure_secrets(there.cloud_yaml(), *files.load_cloud(there.cloud_yaml()))
+    _complete_secrets(there.cloud_yaml())
     render.result(_status(there), output, lambda: _table(there, f"{name} is up; its cloud is {there.cloud_yaml()}"))
+
+
+def _complete_secrets(cloud_file: Path) -> None:
+    """Make the secrets that can be made. Machines whose number makes no cloud are a lab all the same."""
+    try:
+        files.ensure_secrets(cloud_file, *files.load_cloud(cloud_file))
+    except InvalidInput as error:
+        render.page(f"the machines are up, but {error.message}: {'; '.join(map(str, error.problems))}")
 
 
 @lab.command()

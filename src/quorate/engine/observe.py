@@ -30,8 +30,8 @@ async def observe(
 ) -> World:
     """Look at every controller that there is a transport for.
 
-    `only`: ask just this system's questions and look at no resources, which is what a gate needs. Secrets that a program
-    printed are masked in its answer: whatever a system says of it may be shown.
+    `only`: ask just this system's questions and look at no resources, which is what a gate needs. Secrets that a
+    program printed are masked in its answer: whatever a system says of it may be shown.
     """
     chosen = [system for system in enabled(site.cloud, systems) if only in {None, system.name}]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from quorate.errors import InvalidInput, Refused
 from quorate.lab.identity import write_private
@@ -17,8 +17,10 @@ from quorate.lab.spec import POWER_PORT, Spec
 
 BMC_USER = "quorate"
 
+_OS = {"trixie": "debian-13", "bookworm": "debian-12"}
 _CLOUD = """\
 cloud: lab
+os: {os}
 networks:
   management: {{subnet: {spec.subnet}, interface: eth0}}
 vips:
@@ -39,7 +41,7 @@ def cloud_yaml(spec: Spec) -> str:
     controllers = "".join(
         _CONTROLLER.format(spec=spec, slot=slot, port=POWER_PORT, user=BMC_USER) for slot in spec.slots
     )
-    return _CLOUD.format(spec=spec, controllers=controllers)
+    return _CLOUD.format(spec=spec, os=_OS[spec.release], controllers=controllers)
 
 
 def known_hosts(spec: Spec, host_keys: dict[str, str]) -> str:
@@ -86,7 +88,9 @@ def merged_secrets(before: str, spec: Spec, password: str, where: str) -> str:
     try:
         data = yaml.load(before) if before.strip() else {}
     except YAMLError as error:
-        raise InvalidInput(f"{where} is not YAML: {error}") from error
+        line = error.problem_mark.line + 1 if isinstance(error, MarkedYAMLError) and error.problem_mark else 1
+        # The parser's own words may quote a secret.
+        raise InvalidInput(f"{where}:{line}: this is not YAML") from None
     if not isinstance(data, dict) or not isinstance(data.setdefault("fencing", {}), dict):
         raise InvalidInput(f"{where} does not hold secrets by name", hint="move it away and run `quorate lab up` again")
     for machine in spec.machines:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from quorate.errors import Unsupported
 from quorate.lab.cgroups import detect
+from quorate.lab.spec import Places
 
 # program → the Debian package that brings it
 _PROGRAMS = {
@@ -41,6 +42,7 @@ class Host:
     root: bool
     programs: frozenset[str]
     overlay: bool
+    disk: str
     cgroup2: bool
     keyring: bool
 
@@ -49,6 +51,7 @@ def look() -> Host:
     """Look at this host."""
     linux = sys.platform == "linux"
     filesystems = Path("/proc/filesystems").read_text() if linux else ""
+    mounts = Path("/proc/self/mounts").read_text() if linux else ""
     modules = Path(f"/lib/modules/{platform.release()}/kernel/fs/overlayfs")
     return Host(
         system=platform.system(),
@@ -56,7 +59,8 @@ def look() -> Host:
         root=os.geteuid() == 0,
         programs=frozenset(name for name in _PROGRAMS if shutil.which(name)),
         overlay="\toverlay\n" in filesystems or modules.is_dir(),
-        cgroup2=linux and detect(Path("/proc/self/mounts").read_text(), booted=False) is not None,
+        disk=filesystem(mounts, Places().state),
+        cgroup2=detect(mounts, booted=False) is not None,
         keyring=_KEYRING.exists(),
     )
 
@@ -74,6 +78,8 @@ def missing(host: Host) -> Unsupported | None:
         lacks.append("cgroup v2 (mounted alone or beside v1)")
     if not host.overlay:
         lacks.append("overlayfs in the kernel")
+    if host.disk == "overlay":
+        lacks.append(f"a disk for {Places().state} that is not itself an overlay (this seems to be a container)")
     absent = [name for name in _PROGRAMS if name not in host.programs]
     lacks += absent
     packages = {_PROGRAMS[name] for name in absent}
@@ -91,6 +97,16 @@ def require() -> None:
     error = missing(look())
     if error is not None:
         raise error
+
+
+def filesystem(mounts: str, path: Path) -> str:
+    """Return the kind of file system that holds the path. Pure: `mounts` is the text of /proc/self/mounts."""
+    best = ("", "")
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) > 2 and path.is_relative_to(fields[1]) and len(fields[1]) >= len(best[0]):
+            best = (fields[1], fields[2])
+    return best[1]
 
 
 def _version(release: str) -> tuple[int, int]:

@@ -18,6 +18,7 @@ LAB = Spec("lab", ("controller1", "controller2"), "10.77.0.0/24", "trixie", (), 
 def test_the_cloud_file_is_the_one_that_is_documented() -> None:
     assert folder.cloud_yaml(LAB) == (
         "cloud: lab\n"
+        "os: debian-13\n"
         "networks:\n"
         "  management: {subnet: 10.77.0.0/24, interface: eth0}\n"
         "vips:\n"

@@ -9,7 +9,7 @@ import pytest
 
 from quorate.lab import cgroups
 from quorate.lab.cgroups import Cgroup, Layout, detect
-from quorate.lab.needs import Host, missing
+from quorate.lab.needs import Host, filesystem, missing
 from quorate.lab.network import taken
 from quorate.lab.sources import Mirror, acquire_options, mirror
 from quorate.lab.spec import Spec
@@ -77,6 +77,7 @@ _GOOD = Host(
         {"systemd-nspawn", "debootstrap", "ip", "mount", "umount", "setsid", "setpriv", "unshare", "chroot"}
     ),
     overlay=True,
+    disk="ext4",
     cgroup2=True,
     keyring=True,
 )
@@ -93,12 +94,22 @@ def test_one_error_lists_all_that_is_missing_and_how_to_get_it() -> None:
         kernel="5.10.0-9",
         programs=_GOOD.programs - {"systemd-nspawn", "debootstrap"},
         overlay=False,
+        disk="overlay",
         cgroup2=False,
         keyring=False,
     )
     error = missing(host)
     assert error is not None
-    for lack in ("root", "5.14", "systemd-nspawn", "debootstrap", "overlayfs", "cgroup v2", "archive keys"):
+    for lack in (
+        "root",
+        "5.14",
+        "systemd-nspawn",
+        "debootstrap",
+        "overlayfs",
+        "not itself an overlay",
+        "cgroup v2",
+        "archive keys",
+    ):
         assert lack in error.message
     assert "apt install debian-archive-keyring debootstrap systemd-container" in error.hint
     assert "without the lab all else works" in error.hint
@@ -186,3 +197,9 @@ def test_only_routes_to_the_subnet_take_it() -> None:
         {"type": "local", "dst": "10.77.0.9"},
     ]
     assert taken(routes, lab) == [("10.0.0.0/8", "vpn"), ("10.77.0.9", "?")]
+
+
+def test_a_path_lies_on_the_innermost_mount() -> None:
+    mounts = "a / overlay rw 0 0\nb /var ext4 rw 0 0\nc /var/lib2 tmpfs rw 0 0\nd /var xfs rw 0 0\n"
+    assert filesystem(mounts, Path("/var/lib/quorate")) == "xfs"
+    assert filesystem(mounts, Path("/home")) == "overlay"

@@ -181,7 +181,7 @@ def resources(spec: Galera, site: Site, host: str) -> Sequence[Resource]:
         File(CONFIG, server),
         File(DROP_IN, render(__package__, "mariadb-quorate.conf.j2", restart=release["restart"], mark=MARK)),
         File(HEALTH_PROGRAM, program, mode=0o755),
-        File(HEALTH_CONFIG, json.dumps(health, indent=2, ensure_ascii=False) + "\n", mode=0o600),
+        File(HEALTH_CONFIG, json.dumps(health, indent=2) + "\n", mode=0o600),
         File(unit_path, unit),
         Unit(UNIT, state="formed", inputs=(CONFIG,)),
         Unit(HEALTH_UNIT, inputs=(HEALTH_PROGRAM, HEALTH_CONFIG, unit_path)),

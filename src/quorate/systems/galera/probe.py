@@ -38,7 +38,7 @@ done
 grep -qs '[-]-wsrep-new-cluster' /proc/[0-9]*/cmdline && echo bootstrap present
 [ -e grastate.dat ] || {{ echo end; exit 0; }}
 echo grastate present && sed 's/^/grastate: /' grastate.dat && echo && echo end"""
-"""Reads file names and Galera's saved state. `end` proves that all of it was said (Galera's file has no newline at its end)."""
+"""Reads file names and Galera's saved state. `end` proves that all was said (its file has no newline at its end)."""
 
 LOOK_AT_CONTENTS = """SELECT 'database', schema_name, '' FROM information_schema.schemata
 UNION ALL SELECT 'account', user, host FROM mysql.user
@@ -73,7 +73,7 @@ class Saved:
 class Data:
     """The data directory. `schemas`: directories of databases that are not MariaDB's own.
 
-    `saved` is Unknown where grastate.dat is there and makes no sense: a power cut may leave it empty.
+    `saved` is Unknown where grastate.dat is there and makes no sense: a power cut, or a start in vain, leaves it empty.
 
     `in_view`: the member remembers the component that it was in (gvwstate.dat). `process`: a mariadbd runs, whoever
     started it. `bootstrap`: it was, or is being, started as the first of a new cluster. `was_member`: MariaDB has once
@@ -95,8 +95,11 @@ class Data:
 
     @property
     def is_empty(self) -> bool:
-        """No database and no history is in it: nothing is lost when it is overwritten."""
-        return not self.schemas and (self.saved is None or self.history == NO_UUID)
+        """No database and no history is in it: nothing is lost when it is overwritten.
+
+        Galera empties grastate.dat as soon as it starts, so that a member that never found a cluster has an empty one.
+        """
+        return not self.schemas and (not isinstance(self.saved, Saved) or self.saved.uuid == NO_UUID)
 
     @property
     def history(self) -> str:

@@ -14,6 +14,7 @@ PORT = 5000
 UNIT = "keystone.service"
 CONFIG = "/etc/keystone/keystone.conf"
 UWSGI = "/etc/keystone/keystone-uwsgi.ini"
+WSGI = "/etc/keystone/quorate-wsgi.py"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 OPENRC = "/etc/quorate/admin-openrc"
 OWNER = "keystone"
@@ -84,11 +85,12 @@ def resources(spec: KeystoneSpec, site: Site, host: str) -> tuple[Resource, ...]
         Directory("/etc/quorate"),
         rendered(CONFIG, "keystone.conf.j2", 0o640, OWNER),
         rendered(UWSGI, "keystone-uwsgi.ini.j2"),
+        rendered(WSGI, "wsgi.py.j2"),
         rendered(UNIT_FILE, "keystone.service.j2"),
         rendered(OPENRC, "admin-openrc.j2", 0o600),
         *_keys(),
         # Keys are read from disk at every use, so that a change of them disturbs nothing.
-        Unit(UNIT, state="formed", inputs=(CONFIG, UWSGI, UNIT_FILE)),
+        Unit(UNIT, state="formed", inputs=(CONFIG, UWSGI, WSGI, UNIT_FILE)),
     )
 
 

@@ -5,7 +5,7 @@ One controller does it for all, in one request that the cluster applies as a who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, fromstring, tostring
 
@@ -17,7 +17,7 @@ from quorate.systems.pacemaker.cib import PREFIX, PROPERTIES, desired
 from quorate.systems.pacemaker.config import PacemakerSpec
 from quorate.systems.pacemaker.probe import View, reference
 
-SETTLE = 90.0
+SETTLE = 60.0
 _SETTLED = Run(
     title="wait until the cluster has settled",
     argv=("crm_resource", "--wait", "--timeout=60s"),
@@ -30,39 +30,46 @@ def form(spec: PacemakerSpec, site: Site, views: Mapping[str, View | Unknown]) -
     wanted = desired(spec, site)
     seen = [name for name in site.cloud.names if isinstance(views.get(name), View)]
     believed = reference(views)
+    known = _configuration(views, [believed[0], *seen] if believed else seen)
     if believed is None:
-        return _first(site, wanted, seen, views)
-    holders = [believed[0], *seen]
-    configurations = [view.configuration for name in holders if isinstance(view := views[name], View)]
-    current = next((text for text in configurations if isinstance(text, str)), None)
-    if current is None:
+        return _first(site, wanted, known, seen, views)
+    if known is None:
         return Blocked("the CIB could not be read", tuple(_whys(views)))
-    found = difference(fromstring(current), wanted)  # noqa: S314 - the controller's own cluster manager wrote it
+    found = difference(known, wanted)
     if not found.lines:
         return ()
-    step = _step(believed[0], wanted, found)
-    return (Wave(title="configure the cluster", steps=(step,), gate=_gate(_online(believed[1].nodes, seen))),)
+    online = [name for name in seen if believed[1].nodes.get(name) == "online"]
+    return (_configure(believed[0], wanted, found, online),)
 
 
-def _first(site: Site, wanted: Element, seen: list[str], views: Mapping[str, View | Unknown]) -> Formation:
+def _configuration(views: Mapping[str, View | Unknown], holders: Sequence[str]) -> Element | None:
+    """Take the CIB of the first who shows it; with quorum, all have the same."""
+    for name in holders:
+        view = views[name]
+        if isinstance(view, View) and isinstance(view.configuration, str):
+            return fromstring(view.configuration)  # noqa: S314 - the controller's own cluster manager wrote it
+    return None
+
+
+def _first(
+    site: Site, wanted: Element, known: Element | None, seen: Sequence[str], views: Mapping[str, View | Unknown]
+) -> Formation:
     """Nobody has quorum: Pacemaker is about to be started, or to elect a leader. The gate waits for it."""
     most = len(site.cloud.names) // 2 + 1
     if len(seen) < most:
         reason = f"{len(seen)} of {len(site.cloud.names)} controllers can be seen, {most} are needed for a quorum"
         return Blocked(reason, tuple(_whys(views)))
-    step = _step(seen[0], wanted, difference(Element("configuration"), wanted))
-    return (
-        Wave(title="wait until every member is online", steps=(), gate=_gate(seen)),
-        Wave(title="configure the cluster", steps=(step,), gate=_gate(seen)),
-    )
+    found = difference(Element("configuration") if known is None else known, wanted)
+    wait = Wave(title="wait until every member is online", steps=(), gate=_gate(seen))
+    return (wait, _configure(seen[0], wanted, found, seen)) if found.lines else (wait,)
 
 
-def _gate(members: list[str]) -> Gate:
+def _configure(host: str, wanted: Element, found: Difference, members: Sequence[str]) -> Wave:
+    return Wave(title="configure the cluster", steps=(_step(host, wanted, found),), gate=_gate(members))
+
+
+def _gate(members: Sequence[str]) -> Gate:
     return Gate(system="pacemaker", members=tuple(members), timeout=SETTLE)
-
-
-def _online(nodes: Mapping[str, str], seen: list[str]) -> list[str]:
-    return [name for name in seen if nodes.get(name) == "online"]
 
 
 def _whys(views: Mapping[str, View | Unknown]) -> Iterator[str]:

@@ -23,9 +23,8 @@ def judge(spec: PacemakerSpec, site: Site, views: Views) -> Judgement:
         name: _member(name, views.get(name, Unknown(why="it was not asked")), status) for name in site.cloud.names
     }
     if status is None:
-        blind = any(isinstance(view, Unknown) or isinstance(view.status, Unknown) for view in views.values())
         words = "no member that answers has quorum"
-        return Judgement(unknown(words) if blind and not _all_stopped(views) else failing(words), members)
+        return Judgement(unknown(words) if any(map(_is_blind, views.values())) else failing(words), members)
     online = [name for name in site.cloud.names if status.nodes.get(name) == "online"]
     parts = [ok(f"{len(online)} of {len(site.cloud.names)} controllers online, {status.leader or 'nobody'} leads")]
     parts += [_fencing(site, status)]
@@ -33,8 +32,8 @@ def judge(spec: PacemakerSpec, site: Site, views: Views) -> Judgement:
     return Judgement(merge(parts), members)
 
 
-def _all_stopped(views: Views) -> bool:
-    return all(isinstance(view, View) and view.running is False for view in views.values())
+def _is_blind(view: View | Unknown) -> bool:
+    return isinstance(view, Unknown) or (view.running is not False and isinstance(view.status, Unknown))
 
 
 def _member(name: str, view: View | Unknown, status: Status | None) -> Verdict:

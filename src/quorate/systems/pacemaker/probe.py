@@ -109,7 +109,10 @@ def _status(answer: Answer | Unknown | None) -> Status | Unknown:
         nodes={node.get("name", ""): _state(node) for node in report.findall("nodes/node")},
         started=_started(report),
         failures=tuple(
-            (failure.get("node", ""), f"{failure.get('op_key')}: {failure.get('exitstatus')}".removesuffix(": None"))
+            (
+                failure.get("node", ""),
+                f"{failure.get('op_key')}: {failure.get('exitreason') or failure.get('exitstatus')}",
+            )
             for failure in report.findall("failures/failure")
         ),
     )
@@ -135,10 +138,11 @@ def _started(report: ET.Element) -> Mapping[str, tuple[str, ...]]:
 
 
 def _parsed(program: str, answer: Answer) -> ET.Element | Unknown:
-    words = (answer.err or answer.out).strip().splitlines()
-    if answer.code != 0:
-        return Unknown(why=f"{program} ended with {answer.code}: {words[0] if words else 'no output'}")
     try:
-        return ET.fromstring(answer.out)  # noqa: S314 - the controller's own cluster manager wrote it
+        report = ET.fromstring(answer.out) if answer.out.strip() else None  # noqa: S314 - the controller's own daemons
     except ET.ParseError as error:
-        return Unknown(why=f"{program} gave no XML: {error}")
+        return Unknown(why=f"{program} ended with {answer.code} and gave no XML: {error}")
+    if answer.code == 0 and report is not None:
+        return report
+    words = [error.text or "" for error in report.iter("error")] if report is not None else answer.err.splitlines()
+    return Unknown(why=f"{program} ended with {answer.code}: {next(iter(words), 'no output')}")

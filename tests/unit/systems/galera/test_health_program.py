@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import os
@@ -192,10 +193,8 @@ async def test_it_bears_strange_and_many_clients(service: tuple[int, Path]) -> N
     await _until(port, b"200")
     assert (await _ask(port, b"HEAD / HTTP/1.1\r\n\r\n")).endswith(b"\r\n\r\n")
     assert await _ask(port, b"POST / HTTP/1.1\r\n\r\n") == b""
-    try:
+    with contextlib.suppress(ConnectionError):  # cut off while it was still talking
         assert await _ask(port, b"GET /" + b"x" * 100_000 + b"\r\n\r\n") == b""
-    except ConnectionError:
-        pass  # cut off while it was still talking
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
     replies = await asyncio.gather(*(_ask(port, b"GET / HTTP/1.1\r\n\r\n") for _ in range(100)))
     assert all(reply.startswith(b"HTTP/1.1 200") for reply in replies)
