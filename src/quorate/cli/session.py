@@ -17,6 +17,7 @@ from quorate.cli import files, render
 from quorate.core.system import site_of
 from quorate.engine.apply import Clock, Operation
 from quorate.engine.journal import FileJournal, Journal
+from quorate.engine.observe import DEADLINE
 from quorate.errors import InvalidInput
 from quorate.model.cloud import Cloud
 from quorate.transport.ssh import connect
@@ -69,7 +70,9 @@ def _folder(cloud_file: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def operation(cloud_file: Path, *, journalled: bool = False) -> AsyncIterator[Operation]:
+async def operation(
+    cloud_file: Path, *, journalled: bool = False, deadline: float = DEADLINE
+) -> AsyncIterator[Operation]:
     """Read the files, open nothing yet (connections open when first used), close everything at the end."""
     cloud, systems = files.load_cloud(cloud_file)
     secrets = files.load_secrets(cloud_file, cloud, systems)
@@ -89,6 +92,7 @@ async def operation(cloud_file: Path, *, journalled: bool = False) -> AsyncItera
                 journal=journal,
                 clock=Clock(now=lambda: now().isoformat(timespec="seconds")),
                 progress=render.progress,
+                deadline=deadline,
             )
         finally:
             await asyncio.gather(*(way.close() for way in transports.values()))

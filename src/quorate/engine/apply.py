@@ -19,9 +19,9 @@ from quorate.core.plan import Gate, Plan, Step, Wave
 from quorate.core.planner import judge, make_plan, review, views_of, with_drift
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Site
-from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, unknown
+from quorate.core.verdict import Judgement, Verdict, failing, merge, unknown
 from quorate.engine.journal import Journal
-from quorate.engine.observe import Transports, observe
+from quorate.engine.observe import DEADLINE, Transports, observe
 from quorate.errors import QuorateError, Refused, Unreachable
 from quorate.transport.request import act_request, read_acted
 
@@ -43,7 +43,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class Operation:
-    """All that a run needs of its surroundings. `progress` is told what begins; `token` is the run's lease."""
+    """All that a run needs of its surroundings. `progress` is told what begins; `token` is the run's lease.
+
+    `poll`: seconds between two looks at a gate; `deadline`: seconds for one look.
+    """
 
     site: Site
     systems: Sequence[AnySystem]
@@ -54,6 +57,7 @@ class Operation:
     clock: Clock
     progress: Callable[[str], None] = lambda _text: None
     poll: float = 0.5
+    deadline: float = DEADLINE
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ async def look(op: Operation, *, without: Sequence[str] = ()) -> Look:
 async def _world(op: Operation, without: Sequence[str], only: str | None = None) -> World:
     transports = {host: way for host, way in op.transports.items() if host not in without}
     left_out = {host: Unknown(why="left out by --without") for host in without}
-    return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, only=only)}
+    return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, deadline=op.deadline, only=only)}
 
 
 async def apply(op: Operation, *, approved: Plan | None = None, without: Sequence[str] = ()) -> Outcome:
@@ -232,10 +236,9 @@ async def _last_look(op: Operation, without: Sequence[str]) -> Look:
 
 
 def _verdict(plan: Plan, judgements: Collection[Judgement], without: Sequence[str]) -> Verdict:
-    """Merge what is present. What is unknown of the whole only because someone was left out does not count."""
+    """Merge what is present. A cluster that someone was left out of is not whole, which is no fault of this run."""
     verdicts = [v for j in judgements for host, v in j.members.items() if host not in without]
-    clusters = [j.cluster for j in judgements]
-    verdicts += [v for v in clusters if v.level is not Level.UNKNOWN or not without]
+    verdicts += [] if without else [j.cluster for j in judgements]
     if plan.waves or plan.refusals or plan.missing:
         verdicts.append(_still_to_do(plan))
     return merge(verdicts)

@@ -15,8 +15,8 @@ from quorate.transport.request import observe_request, read_observed
 
 Transports = Mapping[str, Transport]
 
-DEADLINE = 4.5
-"""Seconds for one look, connecting included: `status` of a cloud with a frozen controller returns within 5."""
+DEADLINE = 8.0
+"""Seconds for one look, connecting included, where it must not be cut short by a busy machine."""
 
 
 async def observe(

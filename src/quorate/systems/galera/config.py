@@ -183,6 +183,8 @@ def resources(spec: Galera, site: Site, host: str) -> Sequence[Resource]:
         File(HEALTH_PROGRAM, program, mode=0o755),
         File(HEALTH_CONFIG, json.dumps(health, indent=2) + "\n", mode=0o600),
         File(unit_path, unit),
+        # Debian 12 enables it: systemd would hold port 3306, and MariaDB's recovery of its position fails on that
+        Unit("mariadb.socket", state="stopped", enabled=False),
         Unit(UNIT, state="formed", inputs=(CONFIG,)),
         Unit(HEALTH_UNIT, inputs=(HEALTH_PROGRAM, HEALTH_CONFIG, unit_path)),
     )
