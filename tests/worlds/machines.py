@@ -211,7 +211,9 @@ class Operator:
     async def apply(self, **more: Any) -> Outcome:
         """Take the lock and apply."""
         op = self.operation()
-        async with held(op.transports, self.token, HOLDER, sleep=self.machines.time.wait):
+        async with held(
+            op.transports, self.token, HOLDER, sleep=self.machines.time.wait, patience=self.machines.time.pass_by
+        ):
             return await apply(op, **more)
 
 

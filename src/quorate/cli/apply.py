@@ -83,5 +83,5 @@ async def _apply(cloud_file: Path, approved: Plan | None, without: tuple[str, ..
                     raise QuorateError("nothing was changed")
                 approved = plan
         transports = {host: way for host, way in op.transports.items() if host not in without}
-        async with held(transports, op.token, holder("quorate apply")):
+        async with held(transports, op.token, holder("quorate apply"), progress=op.progress):
             return await apply(op, approved=approved, without=without)

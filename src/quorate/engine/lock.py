@@ -23,6 +23,7 @@ TTL = 30.0
 """Seconds from a renewal to the lapse of the lease."""
 
 _PERIOD = 8.0
+_PATIENCE = 120
 _TIMEOUT = 8.0
 
 
@@ -33,11 +34,14 @@ async def held(
     holder: dict[str, str],
     *,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    patience: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    progress: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[None]:
     """Hold the lease of every controller that answers; give them back at the end, however it comes.
 
     Raises Refused, naming the holder, when one of them is held by another; then none is kept. A controller that does
-    not answer is not locked: the run sees it as missing.
+    not answer is not locked: the run sees it as missing. `sleep` paces the renewals, `patience` the wait for the last
+    act of a run that was cut off.
     """
     locked: list[Transport] = []
     renewing: asyncio.Task[None] | None = None
@@ -45,7 +49,7 @@ async def held(
         for transport in transports.values():
             locked.append(transport)  # first: a run that is cancelled meanwhile gives back what it may have got
             try:
-                await _acquire(transport, token, holder)
+                await _acquire(transport, token, holder, patience, progress)
             except Unreachable:
                 locked.remove(transport)
         renewing = asyncio.create_task(_renew(locked, token, sleep))
@@ -81,14 +85,29 @@ async def _ask(
     return read_leased(transport.host, await transport.run(request.argv, request.stdin, timeout=_TIMEOUT))
 
 
-async def _acquire(transport: Transport, token: str, holder: dict[str, str]) -> None:
-    """Take the lease. The holder carries its own token: whoever proves it dead can name what it takes over."""
+async def _acquire(
+    transport: Transport,
+    token: str,
+    holder: dict[str, str],
+    sleep: Callable[[float], Awaitable[object]],
+    progress: Callable[[str], None],
+) -> None:
+    """Take the lease. The holder carries its own token: whoever proves it dead can name what it takes over.
+
+    Where nobody alive holds it, the last act of a run that was cut off is still at work: that is waited for.
+    """
     mine = {**holder, "token": token}
-    got = await _ask(transport, "acquire", token, mine)
-    if not got.granted and is_gone(got.holder, holder["boot"], _started):
-        got = await _ask(transport, "acquire", token, mine, steal_from=got.holder.get("token", ""))
-    if not got.granted:
-        raise _refused(transport.host, got)
+    for _ in range(_PATIENCE):
+        got = await _ask(transport, "acquire", token, mine)
+        if not got.granted and is_gone(got.holder, holder["boot"], _started):
+            got = await _ask(transport, "acquire", token, mine, steal_from=got.holder.get("token", ""))
+        if got.granted:
+            return
+        if got.holder and not is_gone(got.holder, holder["boot"], _started):
+            break
+        progress(f"{transport.host}: {got.why}; waiting for it")
+        await sleep(1.0)
+    raise _refused(transport.host, got)
 
 
 def is_gone(holder: dict[str, str], boot: str, started: Callable[[int], str | None]) -> bool:
@@ -100,10 +119,11 @@ def is_gone(holder: dict[str, str], boot: str, started: Callable[[int], str | No
 
 def _refused(host: str, got: Leased) -> Refused:
     who = got.holder
+    if not who:
+        return Refused(f"{host} is busy: {got.why}", hint="Log in there and see what it does: `ps -ef --forest`.")
     name = f"{who.get('operator', 'somebody')} (pid {who.get('pid', '?')}, since {who.get('since', '?')})"
-    why = f" ({got.why})" if got.why else ""
     return Refused(
-        f"{host} is locked by {name}, running `{who.get('command', '?')}`{why}",
+        f"{host} is locked by {name}, running `{who.get('command', '?')}` ({got.why})",
         hint=f"Wait for that run to end. If it died, its lock lapses in {max(got.remaining, 0):.0f} s.",
     )
 

@@ -20,7 +20,8 @@ def ways(machines: Machines) -> dict[str, FakeTransport]:
 
 
 def lock_for(machines: Machines, run: str = "ours", **more: str) -> Any:
-    return held(ways(machines), run, {**HOLDER, **more}, sleep=machines.time.wait)
+    clock = machines.time
+    return held(ways(machines), run, {**HOLDER, **more}, sleep=clock.wait, patience=clock.pass_by)
 
 
 def tokens(machines: Machines) -> list[str | None]:
@@ -103,6 +104,23 @@ async def test_a_dead_holder_whose_last_act_is_still_at_work_is_not_replaced() -
     machines.hosts["c1"].acting = True
     with pytest.raises(Refused, match="an earlier run's last act is still running"):
         await lock_for(machines).__aenter__()
+    assert tokens(machines)[1:] == FREE[1:]
+
+
+async def test_the_last_act_of_a_dead_holder_is_waited_for() -> None:
+    machines = Machines()
+    dead = {**HOLDER, "pid": "999999999", "token": "dead"}
+    machines.hosts["c1"].lease = ("dead", dead, machines.time.now + TTL)
+    machines.hosts["c1"].acting = True
+    said: list[str] = []
+
+    def progress(text: str) -> None:
+        said.append(text)
+        machines.hosts["c1"].acting = len(said) < 3
+
+    async with held(ways(machines), "ours", HOLDER, patience=machines.time.pass_by, progress=progress):
+        assert tokens(machines) == ["ours"] * 3
+    assert said == ["c1: an earlier run's last act is still running; waiting for it"] * 3
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), KeyboardInterrupt(), asyncio.CancelledError()])
