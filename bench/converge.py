@@ -254,6 +254,8 @@ def main() -> int:
     subprocess.run([QUORATE, "lab", "up", folder, "--name", LAB, "--subnet", "10.81.0.0/24"], check=True, stdout=2)
     try:
         hosts = files.load_cloud(folder / "cloud.yaml")[0].names
+        for host in hosts:  # what ansible-core's apt module needs; it would install it in its first run
+            timed([QUORATE, "lab", "shell", host, "--name", LAB, "--", "apt-get -q -y install python3-apt"], folder)
         figures = pairs(asked.runs, say, folder, hosts)
     finally:
         if not asked.keep:

@@ -41,8 +41,9 @@ BASE = (
     "tcpdump",
 )
 
-# Guests have no way out: these wait in a repository inside the image, so that installing a package can be tried.
-OFFERED = ("hello", "sl")
+# Guests have no way out: these wait in a repository inside the image, so that installing a package can be tried
+# (python3-apt is what ansible-core wants on its targets).
+OFFERED = ("hello", "python3-apt", "sl")
 
 PRESEED = """\
 keystone keystone/configure_db boolean false
