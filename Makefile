@@ -16,7 +16,7 @@ demo: .venv/.ready packages
 	$(PY) demo/demo.py $(DEMO)
 
 test: check packages
-	$(PY) -m pytest --no-skips tests/contract tests/property tests/golden tests/real tests/lab
+	$(PY) -m pytest --no-skips tests/contract tests/property tests/golden tests/lab
 
 check: lint types unit
 
