@@ -107,8 +107,9 @@ def story(folder: Path, keep: bool) -> dict[str, object]:
         say(f"# {result['operations']} validations at {RATE:.0f}/s, {result['failed']} failed")
         say(f"# outage {result['outage_seconds']} s (objective {objective} s); {result['took_over']} took over")
         say(f"# two holders of the VIP seen on the bridge: {'YES' if result['two_holders_seen'] else 'never'}")
+        say("\n# Fencing has switched it off and on again by now; the next command only makes sure.")
         quorate("lab", "start", str(result["lost"]), "--name", "demo", cwd=folder)
-        say(f"# everything ok again {wait_until_well(folder, 120):.1f} s after the power came back")
+        say(f"# everything ok again {wait_until_well(folder, 120):.1f} s later")
         quorate("status", cwd=folder)
         result["seconds"] = round(time.monotonic() - began, 1)
         result["met"] = float(str(result["outage_seconds"])) <= objective and not result["two_holders_seen"]

@@ -92,8 +92,12 @@ def plain(text: str) -> str:
 def _print(console: Console, text: RenderableType) -> None:
     if isinstance(text, str):
         console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
-    else:
+    elif console.is_terminal:
         console.print(text)
+    else:  # rich fills every cell of a table with blanks
+        with console.capture() as captured:
+            console.print(text)
+        console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _console(*, stderr: bool = False) -> Console:

@@ -106,7 +106,7 @@ def _served(kind: str, name: str, view: View | Unknown) -> Verdict:
     up = sum(state.startswith("UP") for state in states.values())
     if not up:
         return failing(f"{kind}: 0 of {len(states)} servers up, as {name} sees it")
-    return ok(f"{kind}: {up} of {len(states)} servers up, as {name} sees it")
+    return ok(f"{kind}: {up} of {len(states)} servers up")  # the same for all, as a rule: said once
 
 
 def _running(answer: Answer | Unknown | None) -> bool | Unknown:
