@@ -239,12 +239,13 @@ def _verdict(plan: Plan, judgements: Collection[Judgement], without: Sequence[st
     """Merge what is present. A cluster that someone was left out of is not whole, which is no fault of this run."""
     verdicts = [v for j in judgements for host, v in j.members.items() if host not in without]
     verdicts += [] if without else [j.cluster for j in judgements]
-    if plan.waves or plan.refusals or plan.missing:
+    verdicts += [unknown(f"{missing.host} cannot be seen: {missing.why}") for missing in plan.missing]
+    if plan.waves or plan.refusals:
         verdicts.append(_still_to_do(plan))
     return merge(verdicts)
 
 
 def _still_to_do(left: Plan) -> Verdict:
     rest = [f"{step.host}: {line}" for step in left.steps for line in step.diff]
-    rest += [refusal.reason for refusal in left.refusals] + [f"{m.host}: {m.why}" for m in left.missing]
+    rest += [refusal.reason for refusal in left.refusals]
     return failing("still to do: " + "; ".join(rest[:10]))

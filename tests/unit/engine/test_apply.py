@@ -197,7 +197,7 @@ async def test_a_cluster_that_is_unknown_only_for_those_left_out_is_not_held_aga
     assert seen.judgements["toydb"].cluster.level is Level.UNKNOWN
     assert seen.verdict.is_ok
     machines.hosts["c2"].down = machines.hosts["c3"].down = "no route to host"
-    assert (await look(op)).verdict.level is Level.FAILING, "nobody said that they are left out"
+    assert (await look(op)).verdict.level is Level.UNKNOWN, "nobody said that they are left out"
 
 
 # --- what goes wrong on the way --------------------------------------------------------------------------------------
@@ -363,3 +363,11 @@ async def test_what_cannot_be_journalled_is_not_done() -> None:
     with pytest.raises(OSError, match="No space left"):
         await operator.apply()
     assert machines.acts == []
+
+
+async def test_a_controller_that_cannot_be_seen_is_unknown_and_not_failing() -> None:
+    machines = await converged()
+    machines.hosts["c2"].down = "no route to host"
+    seen = await look(Operator(machines).operation())
+    assert seen.verdict.level is Level.UNKNOWN
+    assert "c2 cannot be seen: no route to host" in seen.verdict.reason
