@@ -251,6 +251,7 @@ def main() -> int:
     folder = ROOT / "lab" / LAB
     subprocess.run([sys.executable, "-m", "venv", ROOT / ".venv-bench"], check=True)
     subprocess.run([ROOT / ".venv-bench/bin/pip", "install", "--quiet", ANSIBLE], check=True)
+    subprocess.run([QUORATE, "lab", "down", "--name", LAB], check=False, stdout=2)  # what a killed run left
     subprocess.run([QUORATE, "lab", "up", folder, "--name", LAB, "--subnet", "10.81.0.0/24"], check=True, stdout=2)
     try:
         hosts = files.load_cloud(folder / "cloud.yaml")[0].names

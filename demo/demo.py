@@ -94,8 +94,10 @@ def measured(history: list[Operation], cut_at: float) -> dict[str, object]:
 def story(folder: Path, keep: bool) -> dict[str, object]:
     """Tell and do everything; what was measured comes back."""
     began = time.monotonic()
-    quorate("lab", "up", str(folder), "--name", "demo", cwd=ROOT)
+    if Lab("demo").state.exists():  # of a run that was killed, or kept: this story begins with new machines
+        quorate("lab", "down", "--name", "demo", cwd=ROOT)
     try:
+        quorate("lab", "up", str(folder), "--name", "demo", cwd=ROOT)
         say(f"\n$ cat cloud.yaml\n{(folder / 'cloud.yaml').read_text(encoding='utf-8').rstrip()}")
         quorate("apply", "--yes", cwd=folder)
         quorate("status", cwd=folder)

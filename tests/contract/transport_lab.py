@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from lab import labs
 from quorate.cli.lab import packages
 from quorate.lab.lab import Lab
 from quorate.transport.ssh import SshTransport
 
-NUMBER = os.getpid() % 250  # several runs of these tests may have their labs side by side
 MACHINE = "controller1"
 
 
@@ -38,10 +37,11 @@ class LabMachine:
 @cache
 def lab_machine() -> LabMachine:
     folder = Path(tempfile.mkdtemp(prefix="quorate-transports-"))
-    lab = Lab(f"transports{NUMBER}")
+    lab = Lab(labs.name("transports"))
+    labs.take_down_stale()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(lab.down)
-    lab.up(folder, machines=1, subnet=f"10.118.{NUMBER}.0/24", packages=packages("trixie"))
+    lab.up(folder, machines=1, subnet=labs.free_subnet(), packages=packages("trixie"))
     config = folder / "no_ssh_config"
     config.touch()
     return LabMachine(lab, config)

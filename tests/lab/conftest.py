@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
-import os
-import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from lab import labs
 from quorate.cli.lab import packages
-from quorate.lab import needs, sweep
+from quorate.lab import needs
 from quorate.lab.lab import Lab
-from quorate.lab.spec import Places
 
 _HERE = Path(__file__).parent
-_STALE = re.compile(r"test-(\d+)(-.*)?")
 
 
 @dataclass(frozen=True)
@@ -44,34 +38,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=lacks.message))
 
 
-def _free_subnet() -> str:
-    routes = json.loads(subprocess.run(["ip", "-j", "-4", "route"], capture_output=True, check=True, timeout=10).stdout)
-    taken = [ipaddress.IPv4Network(route["dst"], strict=False) for route in routes if route["dst"] != "default"]
-    first = os.getpid() * 7
-    for number in range(first, first + 4096):
-        subnet = ipaddress.IPv4Network(f"10.{200 + number // 256 % 50}.{number % 256}.0/24")
-        if not any(subnet.overlaps(other) for other in taken):
-            return str(subnet)
-    raise AssertionError("no subnet is free")
-
-
 @pytest.fixture(scope="session", autouse=True)
 def no_stale_labs() -> None:
     """Take down what killed test sessions left."""
-    if needs.missing(needs.look()) is not None:
-        return
-    for name in sweep.labs(Places()):
-        found = _STALE.fullmatch(name)
-        if found and not Path(f"/proc/{found[1]}").exists():
-            Lab(name).down()
+    if needs.missing(needs.look()) is None:
+        labs.take_down_stale()
 
 
 @pytest.fixture(scope="session")
 def session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Three machines of trixie with the whole control plane's packages, up for the whole session."""
-    lab = Lab(f"test-{os.getpid()}", progress=print)
+    lab = Lab(labs.name(), progress=print)
     try:
-        lab.up(tmp_path_factory.mktemp("lab"), machines=3, subnet=_free_subnet(), packages=packages("trixie"))
+        lab.up(tmp_path_factory.mktemp("lab"), machines=3, subnet=labs.free_subnet(), packages=packages("trixie"))
         yield lab
     finally:
         lab.down()
@@ -96,6 +75,6 @@ def healed(lab: Lab) -> Iterator[Lab]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[OwnLab]:
     """A lab of the test's own, not up yet, with a free subnet; gone afterwards."""
-    lab = Lab(f"test-{os.getpid()}-own", progress=print)
-    yield OwnLab(lab, tmp_path / "cloud", _free_subnet())
+    lab = Lab(labs.name("own"), progress=print)
+    yield OwnLab(lab, tmp_path / "cloud", labs.free_subnet())
     lab.down()

@@ -39,7 +39,9 @@ def command(plan_file: Path | None, cloud_file: Path, without: tuple[str, ...], 
     """  # noqa: D301 - click's paragraph mark
     approved = read_plan(plan_file) if plan_file else None
     left_out = approved.without if approved else without
-    outcome = asyncio.run(_apply(cloud_file, approved, left_out, ask=not yes and approved is None))
+    if approved is None and not yes and render.can_ask():
+        approved = _agreed(cloud_file, left_out)
+    outcome = asyncio.run(_apply(cloud_file, approved, left_out))
     changes = sum(len(step.acts) for step in outcome.plan.steps)
     restarts = sum(step.disturbs for step in outcome.plan.steps)
     facts = {
@@ -70,18 +72,26 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-async def _apply(cloud_file: Path, approved: Plan | None, without: tuple[str, ...], *, ask: bool) -> Outcome:
+def _agreed(cloud_file: Path, without: tuple[str, ...]) -> Plan:
+    """Show the plan and ask: outside of any event loop, so that Ctrl-C ends the question."""
+
+    async def made() -> Plan:
+        async with operation(cloud_file) as op:
+            known(op.site.cloud, without)
+            return (await look(op, without=without)).plan
+
+    plan = asyncio.run(made())
+    refuse_unless_doable(plan, None)
+    if not plan.is_empty:
+        render.page(as_text(plan))
+        if render.ask("Do this? [y/N]", default="n").lower() not in {"y", "yes"}:
+            raise QuorateError("nothing was changed")
+    return plan
+
+
+async def _apply(cloud_file: Path, approved: Plan | None, without: tuple[str, ...]) -> Outcome:
     async with operation(cloud_file, journalled=True) as op:
         known(op.site.cloud, without)
-        if ask and render.can_ask():
-            plan = (await look(op, without=without)).plan
-            refuse_unless_doable(plan, None)
-            if not plan.is_empty:
-                render.page(as_text(plan))
-                answer = await asyncio.to_thread(render.ask, "Do this? [y/N]", default="n")
-                if answer.lower() not in {"y", "yes"}:
-                    raise QuorateError("nothing was changed")
-                approved = plan
         transports = {host: way for host, way in op.transports.items() if host not in without}
         async with held(transports, op.token, holder("quorate apply"), progress=op.progress):
             return await apply(op, approved=approved, without=without)

@@ -14,6 +14,7 @@ from quorate.cli.options import cloud_option, output_option
 from quorate.cli.session import known, operation, without_option
 from quorate.core.plan import Plan, Wave
 from quorate.engine.apply import look
+from quorate.errors import InvalidInput
 
 
 @click.command()
@@ -42,7 +43,10 @@ def command(cloud_file: Path, out: Path | None, without: tuple[str, ...], output
 
     made = asyncio.run(plan())
     if out is not None:
-        out.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        try:
+            out.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InvalidInput(f"{out} cannot be written: {error.strerror}") from None
     render.result(made.model_dump(mode="json"), output, lambda: as_text(made))
 
 

@@ -17,6 +17,7 @@ from quorate.cli import files, render
 from quorate.core.system import site_of
 from quorate.engine.apply import Clock, Operation
 from quorate.engine.journal import FileJournal, Journal
+from quorate.engine.lock import this_process
 from quorate.engine.observe import DEADLINE
 from quorate.errors import InvalidInput
 from quorate.model.cloud import Cloud
@@ -44,8 +45,6 @@ def now() -> datetime:
 
 def holder(command: str) -> dict[str, str]:
     """Who we are, for the one who finds the cloud locked by us."""
-    from quorate.engine.lock import this_process  # noqa: PLC0415 - keeps `--help` quick
-
     boot = Path("/proc/sys/kernel/random/boot_id")
     return this_process(
         command,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from quorate.core.act import Act, Install, Run, WriteFile
@@ -32,13 +32,7 @@ class Clock:
 
     now: Callable[[], str]
     monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], object] = asyncio.sleep
-
-    async def pause(self, seconds: float) -> None:
-        """Sleep."""
-        waiting = self.sleep(seconds)
-        if asyncio.iscoroutine(waiting):
-            await waiting
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
 @dataclass(frozen=True)
@@ -161,7 +155,10 @@ async def _do_step(op: Operation, step: Step) -> None:
     transport = op.transports[step.host]
     acted = read_acted(step.host, await transport.run(request.argv, request.stdin, timeout=request.timeout))
     if acted.refused:
-        raise Refused(f"{step.host} refuses: {acted.refused}", hint="Another run may be at work: quorate status.")
+        raise Refused(
+            f"{step.host} refuses: {acted.refused}",
+            hint="Another run took over, or an act of an earlier one is still at work there; run apply again.",
+        )
     for act, result in zip(step.acts, acted.results, strict=False):
         if not result.ok:
             raise QuorateError(
@@ -191,16 +188,19 @@ def _resolved(act: Act, secrets: Secrets) -> Act:
             return act
 
 
-async def _judged(op: Operation, system: str, without: Sequence[str]) -> Judgement:
-    world = await _world(op, without, only=system)
-    found = next(s for s in op.systems if s.name == system)
-    return judge(found, op.site, views_of(found, op.site, world))
+def _named(op: Operation, name: str) -> AnySystem:
+    return next(system for system in op.systems if system.name == name)
+
+
+async def _judged(op: Operation, system: AnySystem, without: Sequence[str]) -> Judgement:
+    world = await _world(op, without, only=system.name)
+    return judge(system, op.site, views_of(system, op.site, world))
 
 
 async def _still_safe(op: Operation, system: str, host: str, without: Sequence[str]) -> None:
     """Look once more, right before a member is interrupted."""
-    found = next(s for s in op.systems if s.name == system)
-    judgement = await _judged(op, system, without)
+    found = _named(op, system)
+    judgement = await _judged(op, found, without)
     why_not = may_disturb(host, judgement.members, found.quorum, arbiter=op.site.cloud.arbiter is not None)
     if why_not:
         raise Refused(f"stopped before {system}: {why_not}", hint="Bring the others back, then run apply again.")
@@ -209,7 +209,7 @@ async def _still_safe(op: Operation, system: str, host: str, without: Sequence[s
 async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
     deadline = op.clock.monotonic() + gate.timeout
     while True:
-        judgement = await _judged(op, gate.system, without)
+        judgement = await _judged(op, _named(op, gate.system), without)
         verdicts = {m: judgement.members.get(m, unknown("not judged")) for m in gate.members}
         waiting = {m: verdict for m, verdict in verdicts.items() if not verdict.is_ok}
         if not waiting:
@@ -221,7 +221,7 @@ async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
                 f"{reasons}",
                 hint="`quorate status` says more; the replaced files lie below /var/lib/quorate/backup.",
             )
-        await op.clock.pause(op.poll)
+        await op.clock.sleep(op.poll)
 
 
 async def _last_look(op: Operation, without: Sequence[str]) -> Look:
@@ -232,7 +232,7 @@ async def _last_look(op: Operation, without: Sequence[str]) -> Look:
         seen = await look(op, without=without)
         if seen.verdict.is_ok or op.clock.monotonic() > deadline:
             return seen
-        await op.clock.pause(op.poll)
+        await op.clock.sleep(op.poll)
 
 
 def _verdict(plan: Plan, judgements: Collection[Judgement], without: Sequence[str]) -> Verdict:

@@ -12,7 +12,7 @@ from lab.plane.machines import Plane, machines_up, watching_argv
 @pytest.fixture(scope="package")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """Bring the machines up and form the cloud, once."""
-    with machines_up("plane", "10.84.0.0/24", tmp_path_factory.mktemp("plane")) as formed:
+    with machines_up("plane", tmp_path_factory.mktemp("plane")) as formed:
         with watching_argv([value for value in formed.secrets().values() if value], formed.seen_in_argv):
             formed.apply()
         yield formed

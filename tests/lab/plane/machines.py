@@ -14,6 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from lab import labs
 from quorate.lab.lab import Lab
 from quorate.model import secrets_file
 
@@ -108,10 +109,11 @@ def watching_argv(secrets: list[str], seen: set[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def machines_up(name: str, subnet: str, folder: Path) -> Iterator[Plane]:
+def machines_up(what_for: str, folder: Path) -> Iterator[Plane]:
     """Three fresh machines with a cloud file, taken down at the end."""
+    name = labs.name(what_for)
     up = subprocess.run(
-        [QUORATE, "lab", "up", folder, "--name", name, "--subnet", subnet],
+        [QUORATE, "lab", "up", folder, "--name", name, "--subnet", labs.free_subnet()],
         check=False,
         capture_output=True,
         text=True,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.plane.machines import Plane
+from lab.plane.machines import QUORATE, Plane
 from quorate.engine import workload
 from quorate.engine.clients import RowWriter
 
@@ -235,3 +238,26 @@ def test_no_secret_is_where_others_can_read(plane: Plane) -> None:
     for path in [*plane.journals(), plane.folder / "plan.json"]:
         text = path.read_text()
         assert not [value for value in secrets if value in text], path
+
+
+def test_a_plan_that_cannot_be_written_is_the_users_mistake(plane: Plane) -> None:
+    done = plane.quorate("plan", "-o", "no/such/folder/plan.json")
+    assert done.returncode == 2
+    assert "no/such/folder/plan.json cannot be written" in done.stderr
+
+
+def test_ctrl_c_at_the_question_ends_it_and_changes_nothing(plane: Plane) -> None:
+    plane.set_option("memcached", memory_mb=72)
+    operator, terminal = pty.openpty()
+    try:
+        run = subprocess.Popen([QUORATE, "apply"], cwd=plane.folder, stdin=terminal, stdout=terminal, stderr=terminal)
+        seen = b""
+        while b"Do this?" not in seen:
+            seen += os.read(operator, 4096)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(10) == 130
+    finally:
+        os.close(terminal)
+        os.close(operator)
+    assert plane.quorate("plan", "--output", "json").stdout.count("memcached: controller") == 3
+    plane.apply()

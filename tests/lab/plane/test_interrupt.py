@@ -67,7 +67,7 @@ def test_ten_interruptions_end_in_the_same_cloud(tmp_path: Path) -> None:
     seed = int(os.environ.get("QUORATE_SEED", random.SystemRandom().randrange(10**6)))
     print(f"seed {seed}")
     dice = random.Random(seed)
-    with machines_up("interrupt", "10.86.0.0/24", tmp_path) as plane:
+    with machines_up("interrupt", tmp_path) as plane:
         hit = 0
         memory = 64
         while hit < POINTS:
