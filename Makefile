@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 
-.PHONY: help demo test check fix lint types unit docs lock bench clean packages
+.PHONY: help demo test check fix lint types unit docs lock bench conformance clean packages
 help:
 	@echo "make demo    three real controllers from one file; one loses its power; they stay up (root)"
 	@echo "make test    every test, lab machines included (root)"
@@ -10,13 +10,14 @@ help:
 	@echo "make fix     format, and mend what ruff can mend"
 	@echo "make docs    write the generated pages of docs/reference again"
 	@echo "make bench   convergence side by side with ansible-core (root)"
+	@echo "make conformance   the published tests of seven memcached clients, through the balancer (root)"
 	@echo "make lock    resolve the dependencies again into requirements.lock"
 
 demo: .venv/.ready packages
 	$(PY) demo/demo.py $(DEMO)
 
 test: check packages
-	$(PY) -m pytest --no-skips tests/contract tests/property tests/golden tests/lab
+	$(PY) -m pytest --no-skips tests/contract tests/property tests/model tests/real tests/golden tests/lab
 
 check: lint types unit
 
@@ -40,6 +41,9 @@ docs: .venv/.ready
 
 bench: .venv/.ready packages
 	$(PY) bench/converge.py
+
+conformance: .venv/.ready packages
+	$(PY) -m conformance.run $(CONFORMANCE)
 
 lock: .venv/.ready
 	.venv/bin/pip install --quiet uv

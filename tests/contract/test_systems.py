@@ -32,7 +32,13 @@ from quorate.model.cloud import Cloud, Spec
 SYSTEMS = systems_package.discover()
 CLOUDS = tuple(systems_clouds.every_cloud(SYSTEMS))
 FORBIDDEN = {"asyncio", "socket", "subprocess", "os", "time", "random", "requests", "httpx", "asyncssh"}
-ALLOWED_OF_OURS = ("quorate.core", "quorate.model", "quorate.errors")
+ALLOWED_OF_OURS = (
+    "quorate.core",
+    "quorate.model",
+    "quorate.errors",
+    "quorate.balancer.config",
+    "quorate.balancer.ring",
+)
 
 
 def folder_of(system: AnySystem) -> Path:

@@ -330,3 +330,13 @@ def test_systemd_hears_of_unit_files_before_the_next_act_that_matters_and_at_the
 def test_a_crash_is_a_failed_act(tmp_path: Path) -> None:
     results = act.Batch(str(tmp_path), "run").do([{"do": "no-such-act"}, {"do": "run"}])
     assert results == [{"ok": False, "note": "KeyError: 'no-such-act'"}]
+
+
+@pytest.mark.parametrize(("state", "stamped"), [("active", True), ("reloading", True), ("failed", False)])
+def test_what_is_still_reloading_is_stamped_too(tmp_path: Path, programs: Programs, state: str, stamped: bool) -> None:
+    shown = f"Names=a.service\nLoadState=loaded\nActiveState={state}\nInvocationID=i1\nNeedDaemonReload=no\n"
+    programs["systemctl"] = (0, shown.encode(), b"")
+    wanted = {"do": "unit", "name": "a.service", "enabled": None, "verb": "reload", "inputs": "d1", "timeout": 1.0}
+    assert act.Batch(str(tmp_path), "run").do([wanted]) == [{"ok": True, "note": f"is {state}"}]
+    kept = tmp_path / "var/lib/quorate/stamps/a.service.json"
+    assert kept.exists() == stamped

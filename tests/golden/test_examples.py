@@ -19,6 +19,8 @@ from quorate.core.system import enabled, site_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TREES = Path(__file__).parent / "trees"
+PROGRAM_LINES = 400
+"""A script that is longer is no configuration that a person reviews."""
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
 
@@ -26,6 +28,9 @@ def lines_of(resource: Resource) -> Iterator[str]:
     match resource:
         case File(path=path, content=content, mode=mode, owner=owner, group=group):
             yield f"file {path} {mode:04o} {owner}:{group}"
+            if content.startswith("#!") and content.count("\n") > PROGRAM_LINES:
+                yield "    (a program, which is made of sources that have tests of their own)"
+                return
             yield from (f"    {line}".rstrip() for line in content.splitlines())
         case Directory(path=path, mode=mode, owner=owner, group=group):
             yield f"directory {path} {mode:04o} {owner}:{group}"
@@ -33,9 +38,9 @@ def lines_of(resource: Resource) -> Iterator[str]:
             yield f"package {name}"
         case Sysctl(name=name, value=value):
             yield f"sysctl {name} = {value}"
-        case Unit(name=name, state=state, enabled=on, on_change=on_change, inputs=inputs):
+        case Unit(name=name, state=state, enabled=on, on_change=on_change, inputs=inputs, reloads=reloads):
             yield f"unit {name} {state}, {'enabled' if on else 'disabled'}, {on_change} on change of:"
-            yield from (f"    {path}" for path in inputs)
+            yield from (f"    {path}{' (reload)' if path in reloads else ''}" for path in inputs)
 
 
 def tree(example: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = ("src", "tests", "bench", "demo")
+OURS = ("src", "tests", "bench", "demo", "conformance")
 FILE_LINES = 400
 FUNCTION_LINES = 50
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}

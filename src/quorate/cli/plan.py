@@ -64,6 +64,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     for number, wave in enumerate(plan.waves, start=1):
         yield ""
         yield from _wave_lines(number, wave)
+    for note in plan.notes:
+        yield f"\nNOTE {note.system}: {note.text}"
     for missing in plan.missing:
         yield f"\nNOT SEEN {missing.host}: {missing.why} (apply refuses without `--without {missing.host}`)"
     for refusal in plan.refusals:

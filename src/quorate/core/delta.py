@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from quorate.core.act import Act, SetUnit
 from quorate.core.diff import Change, content_digest, difference
@@ -50,7 +51,7 @@ def delta(resources: Sequence[Resource], seen: HostSeen, secrets: Secrets) -> De
             continue
         inputs = inputs_digest(unit, files, secrets)
         loaded = isinstance(state, UnitSeen) and _has_loaded(unit, state, inputs, seen, changed)
-        act = _unit_act(unit, state, inputs, loaded=loaded)
+        act = _unit_act(unit, state, inputs, None if loaded else _taking(unit, state, seen, changed))
         if act is not None:
             {"none": quiet, "start": starting}.get(act.verb, disturbing).append(Change((act,), (f"! {act}",)))
     return Delta(tuple(quiet), tuple(disturbing), tuple(starting), tuple(unknown))
@@ -78,14 +79,27 @@ def _has_loaded(unit: Unit, state: UnitSeen, inputs: str, seen: HostSeen, change
     """
     if state.stamp and state.stamp.inputs == inputs and state.stamp.invocation == state.invocation:
         return True
-    for path in unit.inputs:
-        on_disk = seen.resources.get(f"file:{path}")
-        if f"file:{path}" in changed or not isinstance(on_disk, PathSeen) or on_disk.mtime > state.started:
-            return False
-    return True
+    return all(_began_with(path, state, seen, changed) for path in unit.inputs)
 
 
-def _unit_act(unit: Unit, state: Seen, inputs: str, *, loaded: bool) -> SetUnit | None:
+def _began_with(path: str, state: UnitSeen, seen: HostSeen, changed: set[str]) -> bool:
+    """Whether the file is as it should be and has been so since before the process began."""
+    on_disk = seen.resources.get(f"file:{path}")
+    return f"file:{path}" not in changed and isinstance(on_disk, PathSeen) and on_disk.mtime <= state.started
+
+
+def _taking(unit: Unit, state: Seen, seen: HostSeen, changed: set[str]) -> Literal["restart", "reload"]:
+    """How the running process takes its inputs: a reload will do if it began with all that it must be restarted for.
+
+    One that is still on its way up may never arrive with what it has loaded, and so never take a reload.
+    """
+    hard = [path for path in unit.inputs if path not in unit.reloads]
+    if not unit.reloads or not isinstance(state, UnitSeen) or state.active == "activating":
+        return unit.on_change
+    return "reload" if all(_began_with(path, state, seen, changed) for path in hard) else unit.on_change
+
+
+def _unit_act(unit: Unit, state: Seen, inputs: str, taking: Literal["restart", "reload"] | None) -> SetUnit | None:
     active = isinstance(state, UnitSeen) and state.active in {"active", "activating", "reloading"}
     is_enabled = isinstance(state, UnitSeen) and state.enabled.startswith("enabled")
     wanted = unit.enabled and unit.state != "stopped"
@@ -93,8 +107,8 @@ def _unit_act(unit: Unit, state: Seen, inputs: str, *, loaded: bool) -> SetUnit 
     if unit.state == "stopped":
         verb = "stop" if active else "none"
         enable = enable if isinstance(state, UnitSeen) else None
-    elif active and not loaded:
-        verb = unit.on_change
+    elif active and taking is not None:
+        verb = taking
     elif not active and unit.state == "running":
         verb = "start"
     else:

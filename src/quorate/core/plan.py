@@ -58,6 +58,13 @@ class Refusal(_Part):
     evidence: tuple[str, ...] = ()
 
 
+class Note(_Part):
+    """What a system says about the change as a whole, which stands in no diff: what it costs, say."""
+
+    system: str
+    text: str
+
+
 class Missing(_Part):
     """A controller that was not seen, and why. Apply refuses unless it is left out by name."""
 
@@ -74,6 +81,7 @@ class Plan(_Part):
     missing: tuple[Missing, ...] = ()
     without: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    notes: tuple[Note, ...] = ()
     world: str = Field(description="Digest of all that was observed and asked for where it matters to this plan.")
     fingerprint: str = ""
 

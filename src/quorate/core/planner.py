@@ -17,7 +17,7 @@ from quorate.core.delta import Delta, delta, inputs_digest, merged
 from quorate.core.diff import Change
 from quorate.core.observed import HostSeen, Unknown, World
 from quorate.core.order import may_disturb
-from quorate.core.plan import Gate, Missing, Plan, Refusal, Step, Wave, digest
+from quorate.core.plan import Gate, Missing, Note, Plan, Refusal, Step, Wave, digest
 from quorate.core.resource import File, Resource, Unit
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Blocked, Formation, Site, enabled
@@ -116,6 +116,7 @@ def make_plan(
         missing=missing,
         without=tuple(without),
         refusals=tuple(refusals),
+        notes=tuple(note for found in reviews for note in _notes(found, site)) if waves else (),
         world=_world_digest(site, world),
     ).printed()
 
@@ -190,6 +191,15 @@ def _in_order(found: Review, site: Site, forming: Sequence[Wave]) -> tuple[list[
     refused |= {host: why for host, why in waiting.items() if host in needed}
     shown = [_interruption(found, host, gated=True) for host in refused]
     return [*before, *starting, *forming, *after, *shown], list(refused.values())
+
+
+def _notes(found: Review, site: Site) -> Iterable[Note]:
+    """Let the system say what the change means. A system that crashes over it is no reason not to plan."""
+    try:
+        texts = tuple(found.system.impact(site.cloud.systems[found.system.name], site, found.views))
+    except Exception as error:  # noqa: BLE001 - as above
+        texts = (f"what the change means could not be worked out: {type(error).__name__}: {error}",)
+    return tuple(Note(system=found.system.name, text=text) for text in texts)
 
 
 def _formation(found: Review, site: Site) -> Formation:

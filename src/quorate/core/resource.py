@@ -72,7 +72,8 @@ class Unit:
 
     `state`: `running` is started by apply; `formed` is started only by the steps of its system's `form`, because the
     order and the place of the first start matter; `stopped` must not run (and is disabled).
-    `on_change`: how a running unit takes a changed input.
+    `on_change`: how a running unit takes a changed input. `reloads`: those of its inputs that it takes by a reload,
+    where it has to be restarted for the others.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Unit:
     enabled: bool = True
     on_change: Literal["restart", "reload"] = "restart"
     inputs: tuple[str, ...] = ()
+    reloads: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

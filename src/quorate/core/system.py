@@ -47,6 +47,7 @@ class Endpoint:
     """Where clients find something. `kind` is what others ask for: database, identity, cache, proxy, membership …
 
     `agent`: the OCF agent, `ocf:provider:type`, by which a cluster manager sees on a controller that it really answers.
+    `addresses`: where clients themselves choose among several, all of them, in an order that is the same everywhere.
     """
 
     kind: str
@@ -54,6 +55,12 @@ class Endpoint:
     port: int
     frontend: Frontend | None = None
     agent: str = ""
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Every `address:port` that a client is to know."""
+        return tuple(f"{address}:{self.port}" for address in self.addresses or (self.address,))
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,7 @@ class System(Generic[S, V]):
     `offers` and `needs` are kinds of endpoints; what is needed is formed first and its order follows from that.
     `quorum`: how many healthy members must be left while one is disturbed (`majority` of all, or `one`).
     `settle`: seconds within which a member must be well again after a disturbance, else apply stops.
+    `impact`: what people should know about the change from what the views show to the site, and no diff shows.
     """
 
     name: str
@@ -130,6 +138,7 @@ class System(Generic[S, V]):
     quorum: Literal["majority", "one"] = "one"
     settle: float = 60.0
     warnings: Callable[[S, Cloud], Sequence[str]] = field(default=lambda _spec, _cloud: ())
+    impact: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
 
 
 AnySystem = System[Any, Any]

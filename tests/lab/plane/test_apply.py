@@ -26,7 +26,7 @@ GALERA_FILE = "/etc/mysql/mariadb.conf.d/99-quorate.cnf"
 
 def invocations(plane: Plane) -> list[str]:
     """Which run of each unit is running, on every machine."""
-    units = "corosync pacemaker haproxy mariadb memcached nutcracker keystone"
+    units = "corosync pacemaker haproxy mariadb memcached quorate-balancer keystone"
     return [
         plane.lab.run(name, f"systemctl show --property=Id,InvocationID {units}").stdout
         for name in plane.lab.machines()
@@ -37,7 +37,7 @@ def test_everything_is_well(plane: Plane) -> None:
     looked = plane.quorate("status", "--output", "json")
     assert looked.returncode == 0, looked.stdout
     data = json.loads(looked.stdout)
-    assert {"corosync", "pacemaker", "haproxy", "galera", "memcached", "twemproxy", "keystone"} <= set(data["systems"])
+    assert {"corosync", "pacemaker", "haproxy", "galera", "memcached", "cache", "keystone"} <= set(data["systems"])
 
 
 def test_a_second_apply_changes_nothing_and_restarts_nothing(plane: Plane) -> None:

@@ -18,6 +18,7 @@ ALL = (Package("d"), CONF, MORE, UNIT)
 GOOD = inputs_digest(UNIT, {CONF.path: CONF, MORE.path: MORE}, NO_SECRETS)
 
 RIGHT, EDITED = file_seen(CONF), file_seen(CONF, text="a = 2\n", mtime=300.0)
+RIGHT_MORE = file_seen(MORE)
 MENDED = file_seen(CONF, mtime=300.0)
 """Right again, but written after the unit began."""
 
@@ -121,6 +122,29 @@ def test_unit_states(wanted: Unit, seen: Seen, acts: dict[str, list[str]]) -> No
 def test_a_changed_input_is_taken_as_the_unit_takes_it(on_change: Any, state: Any) -> None:
     found = compared(EDITED, unit_seen(), unit(on_change=on_change, state=state))
     assert verbs(found) == {"quiet": [WRITE], "disturbing": [f"{on_change} d.service"]}
+
+
+SOFT = unit(reloads=(CONF.path,))
+TAKEN: dict[str, tuple[Seen, Seen, Unit, list[str]]] = {
+    "what it takes by a reload": (EDITED, RIGHT_MORE, SOFT, ["reload d.service"]),
+    "written, and the run died before the reload": (MENDED, RIGHT_MORE, SOFT, ["reload d.service"]),
+    "what it must be restarted for": (RIGHT, file_seen(MORE, text="b = 2\n"), SOFT, ["restart d.service"]),
+    "written, and the run died before the restart": (RIGHT, file_seen(MORE, mtime=300.0), SOFT, ["restart d.service"]),
+    "both": (EDITED, file_seen(MORE, text="b = 2\n"), SOFT, ["restart d.service"]),
+    "a unit that takes all by a reload": (EDITED, RIGHT_MORE, unit(on_change="reload"), ["reload d.service"]),
+}
+
+
+@pytest.mark.parametrize(("conf", "more", "wanted", "verb"), TAKEN.values(), ids=TAKEN)
+def test_a_reload_does_where_all_else_is_what_it_began_with(conf: Seen, more: Seen, wanted: Unit, verb: Any) -> None:
+    seen = {CONF.id: conf, MORE.id: more, UNIT.id: unit_seen(stamp=stamp("old"))}
+    found = delta((CONF, MORE, wanted), host_seen(seen), NO_SECRETS)
+    assert verbs(found)["disturbing"] == verb
+
+
+def test_what_never_came_up_is_restarted_with_what_may_help_it() -> None:
+    seen: dict[str, Seen] = {CONF.id: EDITED, MORE.id: RIGHT_MORE, UNIT.id: unit_seen("activating")}
+    assert verbs(delta((CONF, MORE, SOFT), host_seen(seen), NO_SECRETS))["disturbing"] == ["restart d.service"]
 
 
 def test_every_act_that_loads_says_what_the_stamp_records() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from quorate.cli.plan import as_text
 from quorate.core.act import Install, SetUnit
 from quorate.core.delta import inputs_digest
 from quorate.core.observed import Absent, HostSeen, Unknown, World
@@ -315,3 +316,21 @@ def test_acts_that_load_nothing_are_not_stamped(verb: Any) -> None:
     where = site(system)
     found = plan(where, settled(system), system)
     assert [act.inputs for step in found.steps for act in step.acts if isinstance(act, SetUnit)] == ["", "", ""]
+
+
+def test_a_system_says_what_a_change_means_and_a_crash_over_it_stops_nothing() -> None:
+    def impact(spec: Word, _site: Site, views: dict[str, Any]) -> tuple[str, ...]:
+        if spec.word == "changed":
+            return (f"{len(views)} of them forget",)
+        raise ValueError(spec.word)
+
+    system = made("noted", impact=impact)
+    told = plan(site(system, noted=CHANGED), settled(system), system)
+    assert [(note.system, note.text) for note in told.notes] == [("noted", "3 of them forget")]
+    assert told.printed().fingerprint != told.model_copy(update={"notes": ()}).printed().fingerprint
+    assert "\nNOTE noted: 3 of them forget" in as_text(told)
+    crashed = plan(site(system, noted=Word(word="odd")), settled(system), system)
+    assert "could not be worked out: ValueError: odd" in crashed.notes[0].text
+    assert crashed.waves
+    assert not crashed.refusals
+    assert plan(site(system), settled(system), system).notes == ()  # where nothing is done there is nothing to say

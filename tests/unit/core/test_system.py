@@ -53,6 +53,12 @@ def test_a_site_collects_what_systems_say_to_each_other() -> None:
         where.endpoint("other")
 
 
+def test_clients_are_told_every_place() -> None:
+    assert Endpoint("cache", "127.0.0.1", 22122).places == ("127.0.0.1:22122",)
+    several = Endpoint("cache", "10.0.0.1", 11211, addresses=("10.0.0.1", "10.0.0.2"))
+    assert several.places == ("10.0.0.1:11211", "10.0.0.2:11211")
+
+
 def test_who_is_left_out_says_nothing() -> None:
     left_out = cloud(3, toydb=toydb.Toydb(), toyd=toyd.Toyd(enabled=False))
     assert site_of(left_out, (toyd.SYSTEM, toydb.SYSTEM)).claims == ()

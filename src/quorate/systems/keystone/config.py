@@ -63,12 +63,11 @@ def database_url(site: Site, options: str = "") -> str:
 
 def resources(spec: KeystoneSpec, site: Site, host: str) -> tuple[Resource, ...]:
     """Everything but the running API: its first start belongs to `form`, behind the schema."""
-    cache = site.endpoint("cache")
     values = {
         **spec.model_dump(),
         "address": site.cloud.address(host),
         "port": PORT,
-        "cache": f"{cache.address}:{cache.port}",
+        "cache": site.endpoint("cache").places,
         # connect_timeout, read_timeout, seconds: see docs/decisions/0007-keystone-keys-and-cache.md
         "connection": database_url(site, "&connect_timeout=3&read_timeout=10"),
         "auth_url": url(site.cloud),

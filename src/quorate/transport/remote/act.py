@@ -161,7 +161,8 @@ class Batch:
         after = _unit(name)
         # A start of what ran already has loaded nothing; the look that follows goes by the files' times.
         loaded = verb != "start" or after["InvocationID"] != unit["InvocationID"]
-        if act["inputs"] and loaded and after["ActiveState"] == "active":
+        # A service that tells systemd itself when it has reloaded may still be at it; what it reads is in place.
+        if act["inputs"] and loaded and after["ActiveState"] in {"active", "reloading"}:
             stamp = {"inputs": act["inputs"], "invocation": after["InvocationID"]}
             put(f"{self.root}{KEPT}/stamps/{name}.json", json.dumps(stamp).encode())
         return f"is {after['ActiveState']}"

@@ -1,0 +1,216 @@
+"""The pieces that sessions are made of: requests, connections, and what the connections of one worker share.
+
+No sockets, no clock: bytes go out by `send`, which only collects; `Hub.flush` writes once a connection and loop tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from quorate.balancer.command import Command, Shape
+
+if TYPE_CHECKING:
+    from quorate.balancer.routes import Route
+    from quorate.balancer.session import Backend, Client
+
+
+class Req:
+    """A lone get, waiting in its client's queue (the order of replies) and at each server that it was sent to.
+
+    `pending` counts the servers that may still answer it; at 0 it is answered and later replies are dropped.
+    Everything else that waits for a server is an `Op`.
+    """
+
+    __slots__ = ("at", "client", "cmd", "key", "pending", "resp", "route", "tried")
+    plain = True
+    """Whether it is a lone get, whose replies session.py takes itself."""
+    mutates = False
+    """Whether a server that executes it late could show an old value."""
+    shape = Shape.VALUES
+    ends = False
+    verb = b"own"
+    """Under which its latency is counted; the balancer's own questions are not told apart."""
+
+    def __init__(self, client: Client | None) -> None:
+        self.client = client
+        self.pending = 0
+        self.resp = b""
+        self.at = 0.0
+        self.key = b""
+        self.cmd = b""
+        self.route: Route | None = None
+        self.tried: tuple[Backend, ...] = ()
+
+    def fits(self, reply: bytes) -> bool:
+        """Tell whether a complete reply can answer this at all; if not, it belongs to something else (law 1)."""
+        del reply
+        return True
+
+    def replied(self, backend: Backend, reply: bytes) -> None:
+        """Take a complete reply."""
+        raise NotImplementedError
+
+    def lost(self, backend: Backend) -> None:
+        """Take that the connection is gone and will not answer."""
+        if self.pending:
+            backend.hub.missed(self, backend)
+
+    def late(self, backend: Backend) -> None:
+        """Take that the connection has not answered within the hedging delay; told at every sweep."""
+        backend.hub.hedge_get(self, backend)
+
+
+class Op(Req):
+    """Anything but a lone get: what it does with replies, losses and lateness is its own matter (ops.py)."""
+
+    __slots__ = ()
+    plain = False
+    shape = Shape.LINE
+    blocks = False
+    """Whether its client's later commands wait: it reaches some copies only after others, and must not be overtaken."""
+
+    def __init__(self, client: Client | None) -> None:
+        super().__init__(client)
+        self.pending = 1
+
+    def lost(self, backend: Backend) -> None:
+        """Take that the connection is gone and will not answer."""
+        raise NotImplementedError
+
+    def late(self, backend: Backend) -> None:
+        """Take that the connection has not answered within the hedging delay; told at every sweep."""
+
+    def finish(self, reply: bytes) -> None:
+        """Answer the client, in its order."""
+        if not self.pending:
+            return
+        self.pending = 0
+        self.resp = reply
+        client = self.client
+        if client is not None and client.queue:
+            if client.queue[0] is self:
+                client.retire()
+            if self.blocks:
+                client.unblock()
+
+
+FOREVER = 1 << 60
+"""More bytes than ever come: what a client sends is kept until it is unblocked."""
+
+
+class Conn:
+    """A connection: output collected during a tick, input kept until it is complete."""
+
+    __slots__ = (
+        "buf",
+        "chunks",
+        "close",
+        "closed",
+        "ending",
+        "have",
+        "hub",
+        "need",
+        "out",
+        "pause",
+        "quick",
+        "resume",
+        "write",
+    )
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.out: list[bytes] = []
+        self.buf = b""
+        self.chunks: list[bytes] = []  # of something long that is still arriving
+        self.have = 0
+        self.need = 0
+        self.closed = False
+        self.ending = False  # close once everything is written
+        self.write: Callable[[bytes], None] = _nowhere
+        self.close: Callable[[], None] = _nothing
+        self.pause: Callable[[], None] = _nothing  # read no more
+        self.resume: Callable[[], None] = _nothing
+        self.quick: Callable[[], None] = _nothing  # acknowledge what came: no reply will carry that
+
+    def send(self, data: bytes) -> None:
+        """Collect output for the end of this tick."""
+        out = self.out
+        if not out:
+            self.hub.dirty.append(self)
+        out.append(data)
+
+    def stash(self, data: bytes, start: int, need: int) -> None:
+        """Keep the beginning of something of at least `need` bytes."""
+        self.chunks = [data[start:] if start else data]
+        self.have = len(data) - start
+        self.need = max(need, self.have + 1)
+
+    def joined(self, data: bytes) -> bytes:
+        """Return what was kept and this, or nothing while it is not enough."""
+        self.chunks.append(data)
+        self.have += len(data)
+        if self.have < self.need:
+            return b""
+        whole = b"".join(self.chunks)
+        self.chunks = []
+        self.need = 0
+        return whole
+
+
+def _nowhere(data: bytes) -> None:
+    del data
+
+
+def _nothing() -> None:
+    pass
+
+
+class Hub:
+    """What the connections of one worker share. The worker (worker.py) fills in the decisions."""
+
+    def __init__(self, max_value: int) -> None:
+        self.now = 0.0
+        self.max_value = max_value
+        self.hash: Callable[[bytes], int] = len
+        self.mask = 0
+        self.table: Sequence[Route] = ()
+        self.dirty: list[Conn] = []
+        self.unblocked: list[Client] = []
+
+    def flush(self) -> None:
+        """Write what was collected, once for each connection."""
+        while self.dirty or self.unblocked:
+            unblocked, self.unblocked = self.unblocked, []
+            for client in unblocked:
+                client.data_received(b"")
+            dirty, self.dirty = self.dirty, []
+            for conn in dirty:
+                out = conn.out
+                conn.out = []
+                if not conn.closed:
+                    conn.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def dispatch(self, client: Client, command: Command, block: bytes) -> Op | None:
+        """Begin a command that is not a lone get; `block` is its data with CRLF."""
+        raise NotImplementedError
+
+    def give_up(self, backend: Backend, why: str) -> None:
+        """Reset a connection and find other ways for what waits on it."""
+        raise NotImplementedError
+
+    def missed(self, req: Req, backend: Backend) -> None:
+        """A server does not have the value of a lone get (or cannot say)."""
+        raise NotImplementedError
+
+    def hedge_get(self, req: Req, backend: Backend) -> None:
+        """Ask another copy for a lone get that is late, without waiting."""
+        raise NotImplementedError
+
+    def took(self, server: int, req: Req) -> None:
+        """A server answered something that is no lone get."""
+        raise NotImplementedError
+
+    def paused(self, client: Client) -> None:
+        """A client has too many requests under way: read no more from it."""
+        raise NotImplementedError

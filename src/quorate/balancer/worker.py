@@ -1,0 +1,333 @@
+"""One worker: the ring's routes, the servers' health, the registers, and what follows from them. No sockets, no clock.
+
+server.py calls it: `connected`, `disconnected`, `sweep` (every few milliseconds while something waits), `probe` (at its
+interval). It calls back through `Conn.close` (reset) and the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from quorate.balancer.command import Command, Way, split
+from quorate.balancer.config import Config
+from quorate.balancer.conn import Hub, Op, Req
+from quorate.balancer.filling import Filling
+from quorate.balancer.gather import Everywhere, ManyHomed, ManyKeys
+from quorate.balancer.handover import ClientState, State
+from quorate.balancer.health import Health
+from quorate.balancer.health import State as Use
+from quorate.balancer.mending import Mending
+from quorate.balancer.metrics import Latency
+from quorate.balancer.ops import Change, Dropping, Homed, Read
+from quorate.balancer.registers import CLEAN, View
+from quorate.balancer.ring import Ring
+from quorate.balancer.routes import Route
+from quorate.balancer.session import Backend, Client
+from quorate.balancer.statistics import own_statistics
+
+_END = b"END\r\n"
+LAST_PATIENCE = 0.8
+"""Of the deadline: how long a server is waited for that nobody can stand in for."""
+HEDGE_SHARE = 0.1
+"""Reads that may be asked twice, as a share of all: a slow server must not double the load of the others."""
+HEDGE_BURST = 1000.0
+
+
+class Worker(Hub):
+    """The balancer without its sockets."""
+
+    def __init__(self, config: Config, ring: Ring, *, name: str, names: Sequence[str], life: str, seq: int) -> None:
+        super().__init__(config.limits.value)
+        timing = config.timing
+        self.config = config
+        self.hash = ring.hash
+        self.mask = ring.mask
+        shared = {copies: Route(copies) for copies in set(ring.table)}
+        self.routes = tuple(shared.values())
+        self.table = [shared[copies] for copies in ring.table]
+        self.log: Callable[[str], None] = len  # type: ignore[assignment]
+        self.hedge = timing.hedge / 1000
+        self.suspect = timing.suspect / 1000
+        self.deadline = timing.deadline / 1000
+        self.health = [
+            Health(
+                rise=timing.rise, settle=timing.settle / 1000, probe=timing.probe / 1000, missed=config.limits.missed
+            )
+            for _ in config.servers
+        ]
+        self.connections: list[Backend | None] = [None] * len(config.servers)
+        self.view = View(name, names, len(config.servers), timing.lease / 1000, timing.dead / 1000)
+        self.mending = Mending(self, life, seq)
+        self.filling = Filling(self)
+        self.waiting: list[tuple[Op, bytes, bytes, frozenset[int]]] = []
+        self.hold: list[Client] = []
+        self.hedges = HEDGE_BURST
+        self.counted = 0
+        self.latencies: dict[tuple[int, str], Latency] = {(i, "get"): Latency() for i in range(len(config.servers))}
+        self.counts = dict.fromkeys(("hedged_reads", "refused_changes", "replayed_keys", "emptied", "filled_keys"), 0)
+        self.clients: Callable[[], int] = int
+        self._routed: object = None
+
+    # --- servers come and go -------------------------------------------------------------------------------------
+
+    def connected(self, backend: Backend) -> None:
+        """A connection stands: get to know who answers."""
+        self.connections[backend.server] = backend
+        self.health[backend.server].connected(self.now)
+        self.mending.greet(backend)
+
+    def disconnected(self, backend: Backend, why: str) -> None:
+        """The socket ended, or never opened."""
+        self.give_up(backend, why)
+
+    def give_up(self, backend: Backend, why: str) -> None:
+        """Reset a connection and find other ways for what waits on it."""
+        if backend.closed:
+            return
+        backend.close()
+        backend.closed = True
+        server = backend.server
+        if self.connections[server] is backend:
+            self.connections[server] = None
+            health = self.health[server]
+            if any(req.mutates for req in backend.fifo):
+                health.given_up.add(backend.local)
+            if health.lost(why, self.now):
+                self.log(f"server {self.config.servers[server].name} is out: {why}")
+        self.update_routes()
+        left = list(backend.fifo)
+        backend.fifo.clear()
+        for req in left:
+            req.lost(backend)
+
+    def rises(self, server: int) -> None:
+        """It is used from now on."""
+        again = " again" if self.health[server].failed_before else ""
+        self.log(f"server {self.config.servers[server].name} is used{again}")
+        self.update_routes()
+
+    def used(self) -> Sequence[Backend | None]:
+        """Return each server's connection, None where it is not used."""
+        return [
+            backend if health.state is Use.UP else None
+            for backend, health in zip(self.connections, self.health, strict=True)
+        ]
+
+    def update_routes(self) -> None:
+        """Compute the routes again where anything changed that they rest on."""
+        used = self.used()
+        valid = self.view.is_valid(self.now) and self.mending.may_tell
+        readable = [
+            valid and health.mark() == CLEAN and self.view.mark(server, self.now) == CLEAN
+            for server, health in enumerate(self.health)
+        ]
+        state = (used, readable)
+        if state != self._routed:
+            self._routed = state
+            near = [server.near for server in self.config.servers]
+            for route in self.routes:
+                route.update(used, readable, near)
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def route(self, hashed: bytes) -> Route:
+        """Where a key goes."""
+        return self.table[self.hash(hashed) & self.mask]
+
+    def dispatch(self, client: Client, command: Command, block: bytes) -> Op | None:
+        """Begin a command that is not a lone get."""
+        op: Read | ManyKeys | Change | ManyHomed | Everywhere
+        match command.way:
+            case Way.NEAREST | Way.HOME_READ:
+                many = len(command.keys) > 1
+                op = ManyKeys(self, client, command) if many else Read(self, client, command)
+            case Way.LOCAL:
+                op = Dropping(self, client, command)
+            case Way.EVERY:
+                op = Change(self, client, command, block)
+            case Way.HOME_FIRST if len(command.keys) > 1:  # gat and gats
+                op = ManyHomed(self, client, split(command))
+            case Way.HOME_FIRST:
+                op = Homed(self, client, command, block)
+            case _ if command.line.split()[1:2] in ([b"servers"], [b"proxy"]):
+                client.answer(own_statistics(self, command.line.split()[1]))
+                return None
+            case _:
+                op = Everywhere(self, client, command)
+        client.queue.append(op)
+        op.begin()
+        return op
+
+    def missed(self, req: Req, backend: Backend) -> None:
+        """Ask the next copy for a lone get; without one it is a miss."""
+        if req.pending > 1:
+            req.pending -= 1  # another is still asked
+            return
+        client, route = req.client, req.route
+        if client is None or route is None:
+            return
+        other = route.other(backend, *req.tried)
+        if other is not None:
+            self._again(req, backend)
+            other.submit(req, req.cmd)
+            return
+        req.pending = 0
+        req.resp = _END
+        if client.queue and client.queue[0] is req:
+            client.retire()
+
+    def _again(self, req: Req, backend: Backend) -> None:
+        """A lone get goes to a further copy: it can no longer be the one that its client uses again and again."""
+        req.tried = (*req.tried, backend)
+        client = req.client
+        if client is not None and client.solo is req:
+            client.solo = Req(client)
+
+    def took(self, server: int, req: Req) -> None:
+        """Count the latency of what is no lone get."""
+        name = (server, req.verb.decode("ascii", "replace"))
+        latency = self.latencies.get(name)
+        if latency is None:
+            latency = self.latencies[name] = Latency()
+        latency.add(self.now - req.at, 1)
+
+    def generation(self, server: int) -> int:
+        """Return six bits of the server's process, the same for all balancers."""
+        identity = self.health[server].identity
+        return identity.generation if identity is not None else 0
+
+    # --- changes that a server missed ----------------------------------------------------------------------------
+
+    def miss(self, server: int, delete: bytes) -> None:
+        """Remember that the server missed a change of the key that this line deletes."""
+        self.health[server].debt.add(delete, self.now)
+        self.mending.owes(server)
+
+    def miss_all(self, server: int) -> None:
+        """Remember that the server may have missed a change of any key."""
+        self.health[server].debt.everything(self.now)
+        self.mending.owes(server)
+
+    def acknowledge(self, op: Op, reply: bytes, refusal: bytes, owing: set[int]) -> None:
+        """Finish with the reply once a quorum knows that these servers owe, with the refusal if that cannot be."""
+        if all(self.mending.is_published(server) for server in owing):
+            op.finish(reply)
+        else:
+            op.at = self.now
+            self.waiting.append((op, reply, refusal, frozenset(owing)))
+            self.mending.publish()
+
+    def release(self) -> None:
+        """Answer the changes whose debts are published by now, refuse those that waited too long."""
+        waiting, self.waiting = self.waiting, []
+        possible = sum(backend is not None for backend in self.connections) >= self.view.quorum
+        for op, reply, refusal, owing in waiting:
+            if all(self.mending.is_published(server) for server in owing):
+                op.finish(reply)
+            elif not possible or self.now - op.at > self.deadline:
+                self.counts["refused_changes"] += 1
+                op.finish(refusal)
+            else:
+                self.waiting.append((op, reply, refusal, owing))
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Look for what is late. The loop has read everything that had come before it calls this."""
+        now = self.now
+        # Without another copy, or with a server out already, one that is only slow would take values or quorum away.
+        spare = self.config.copies > 1 and all(health.state is Use.UP for health in self.health)
+        patience = self.suspect if spare else max(self.suspect, LAST_PATIENCE * self.deadline)
+        for backend in self.connections:
+            if backend is None or not backend.fifo:
+                continue
+            oldest = backend.fifo[0].at
+            if now - max(oldest, backend.heard) > patience or now - oldest > self.deadline:
+                self.give_up(backend, f"has not answered for {1000 * (now - oldest):.0f} ms")
+            elif now - oldest > self.hedge:
+                self._hedge(backend)
+        if self.waiting:
+            self.release()
+        self.filling.sample()
+        for client in self.hold:
+            if len(client.queue) < 64 and not client.closed:
+                client.resume()
+        self.hold = [client for client in self.hold if client.waits and not client.closed]
+
+    def _hedge(self, backend: Backend) -> None:
+        served = sum(self.latencies[i, "get"].total for i in range(len(self.health)))
+        self.hedges = min(HEDGE_BURST, self.hedges + HEDGE_SHARE * max(0, served - self.counted))
+        self.counted = served
+        for req in list(backend.fifo):
+            if self.now - req.at <= self.hedge or self.hedges < 1:
+                break
+            req.late(backend)
+
+    def hedge_get(self, req: Req, backend: Backend) -> None:
+        """Ask another copy for a lone get that is late, without waiting."""
+        if req.pending == 1 and req.route is not None and backend not in req.tried:
+            other = req.route.other(backend, *req.tried)
+            if other is not None:
+                self.hedges -= 1
+                self.counts["hedged_reads"] += 1
+                self._again(req, backend)
+                req.pending = 2
+                other.submit(req, req.cmd)
+
+    def overslept(self, now: float) -> None:
+        """Begin anew after a pause: what is known of others is old, and so may be what was about to be sent."""
+        if now - self.now > self.view.lease:
+            self.log(f"paused for {1000 * (now - self.now):.0f} ms")
+            self.now = now
+            self.view.unseen()
+            self.mending.unpublish()
+            for backend in self.connections:
+                if backend is not None:
+                    self.give_up(backend, "this process was paused")
+        self.now = now
+        self.update_routes()
+
+    def probe(self) -> None:
+        """Do what is done at every probe interval."""
+        self.filling.tick()
+        self.mending.tick()
+        self.update_routes()
+
+    def paused(self, client: Client) -> None:
+        """Read no more from a client until some of its requests are answered."""
+        client.waits = True
+        client.pause()
+        self.hold.append(client)
+
+    # --- from one process to the next ----------------------------------------------------------------------------
+
+    def leave(self, clients: Mapping[int, ClientState]) -> State:
+        """Return what the next process needs."""
+        debts = {
+            server.name: None if health.debt.overflow is not None else list(health.debt.keys)
+            for server, health in zip(self.config.servers, self.health, strict=True)
+            if health.debt
+        }
+        return State(clients, debts, self.mending.life, self.mending.seq)
+
+    def inherit(self, state: State) -> None:
+        """Go on from what the former process left."""
+        self.mending.may_tell = bool(state.life)
+        for number, server in enumerate(self.config.servers):
+            keys = state.debts.get(server.name, [])
+            if keys is None:
+                self.miss_all(number)
+            else:
+                for key in keys:
+                    self.miss(number, key)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every server was tried and a quorum was asked."""
+        tried = all(health.state is Use.UP or health.failed_before for health in self.health)
+        return tried and self.view.is_valid(self.now)
+
+    @property
+    def marks(self) -> str:
+        """What this balancer's register says."""
+        return "".join(health.mark() for health in self.health)

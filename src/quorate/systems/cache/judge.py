@@ -1,0 +1,83 @@
+"""The cache: views → verdict. A controller is well when its services are answered; lost servers are only told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from quorate.core.observed import Unknown
+from quorate.core.system import Site
+from quorate.core.verdict import Judgement, Verdict, failing, ok, unknown
+from quorate.systems.cache.config import PORT, PROXIES, CacheSpec
+from quorate.systems.cache.probe import Balancer, CacheView, MemcachedProxy, Twemproxy
+
+_NAMES = {Balancer: "quorate", Twemproxy: "twemproxy", MemcachedProxy: "memcached-proxy"}
+
+
+def judge(spec: CacheSpec, site: Site, views: Mapping[str, CacheView | Unknown]) -> Judgement:
+    """The cache as a whole works as long as one controller's services have it."""
+    members = {name: _member(views.get(name, Unknown(why="not asked")), spec, site) for name in site.cloud.names}
+    serving = sum(verdict.is_ok for verdict in members.values())
+    reason = f"the cache answers on {serving} of {len(members)} controllers"
+    if serving:
+        return Judgement(ok(reason), members)
+    unseen = any(isinstance(view, Unknown) or isinstance(view.places, Unknown) for view in views.values())
+    return Judgement(unknown(reason) if unseen else failing(reason), members)
+
+
+def _member(view: CacheView | Unknown, spec: CacheSpec, site: Site) -> Verdict:
+    if isinstance(view, Unknown):
+        return unknown(view.why)
+    if isinstance(view.places, Unknown):
+        return unknown(view.places.why)
+    silent = {place: why for place, why in view.places.items() if why}
+    if not view.places or len(silent) == len(view.places):
+        reasons = "; ".join(f"{place}: {why}" for place, why in silent.items())
+        return failing(f"the cache does not answer at {reasons or f'127.0.0.1:{PORT}'}")
+    if spec.engine not in PROXIES:
+        without = f"; not {', '.join(f'{place} ({why})' for place, why in silent.items())}" if silent else ""
+        return ok(f"{len(view.places) - len(silent)} of {len(view.places)} servers answer{without}")
+    return _speaking(view, spec, site)
+
+
+def _speaking(view: CacheView, spec: CacheSpec, site: Site) -> Verdict:
+    speaker = view.speaker
+    if speaker is None or isinstance(speaker, Unknown):
+        return unknown(f"the cache answers, but {speaker.why if speaker else 'the engine was not asked'}")
+    if _NAMES[type(speaker)] != spec.engine:
+        # Its services are well; that another engine ought to be there is a difference, which is judged as such.
+        found = f"{_NAMES[type(speaker)]} {speaker.version}".strip()
+        return ok(f"{found} answers, where {spec.engine} ought to")
+    match speaker:
+        case Balancer():
+            return _balancer(speaker, site)
+        case Twemproxy():
+            return _twemproxy(speaker, spec, site)
+        case MemcachedProxy():
+            return ok(f"memcached's proxy {speaker.version} answers")
+        case _:
+            assert_never(speaker)
+
+
+def _balancer(balancer: Balancer, site: Site) -> Verdict:
+    if set(balancer.servers) != set(site.cloud.names):
+        return _other_ring("quorate", balancer.servers)
+    ill = [f"{name} is {one.state} ({one.reason})" for name, one in balancer.servers.items() if one.state != "up"]
+    if len(ill) == len(balancer.servers):
+        return failing(f"quorate answers, but nothing is cached: {'; '.join(ill)}")
+    missing = [f"{name} still misses changes" for name, one in balancer.servers.items() if one.mark in {"d", "w"}]
+    return ok("; ".join([f"{f'quorate {balancer.version}'.strip()} answers", *ill, *missing]))
+
+
+def _twemproxy(proxy: Twemproxy, spec: CacheSpec, site: Site) -> Verdict:
+    if set(proxy.ejected) != set(site.cloud.names):
+        return _other_ring("twemproxy", proxy.ejected)
+    retry = spec.twemproxy.retry_ms
+    out = [name for name, ago in proxy.ejected.items() if ago is not None and ago * 1000 < retry]
+    without = f" without the server on {', '.join(out)}" if out else ""
+    return ok(f"twemproxy {proxy.version} answers{without}")
+
+
+def _other_ring(engine: str, servers: Mapping[str, object]) -> Verdict:
+    ring = ", ".join(sorted(servers)) or "nothing"
+    return failing(f"{engine} spreads keys over {ring}, not over all controllers")
