@@ -220,7 +220,7 @@ class Balancer:
 
     def _open(self, server: Memcached) -> None:
         world, worker = self.world, self.worker
-        backend = Backend(worker, server.number, worker.latencies[server.number, "get"])
+        backend = Backend(worker, server.number, worker.latencies[server.number, b"get"])
         world.ports += 1
         wire = Wire(self, backend, server, f"10.0.0.{self.number}:{world.ports}")
         backend.local = wire.address

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from quorate.balancer.command import Command, Shape
+from quorate.balancer.replies import frame
 
 if TYPE_CHECKING:
     from quorate.balancer.routes import Route
@@ -32,15 +33,21 @@ class Req:
     verb = b"own"
     """Under which its latency is counted; the balancer's own questions are not told apart."""
 
-    def __init__(self, client: Client | None) -> None:
+    def __init__(
+        self, client: Client | None, key: bytes = b"", route: Route | None = None, cmd: bytes = b"", at: float = 0.0
+    ) -> None:
         self.client = client
-        self.pending = 0
-        self.resp = b""
-        self.at = 0.0
-        self.key = b""
-        self.cmd = b""
-        self.route: Route | None = None
+        self.key = key
+        self.route = route
+        self.cmd = cmd
+        self.at = at
+        self.pending = 1
         self.tried: tuple[Backend, ...] = ()
+        self.resp = b""
+
+    def frame(self, data: bytes, start: int) -> int:
+        """Return where the reply ends that begins there; 0 or -n as `replies.frame`."""
+        return frame(self.shape, data, start)
 
     def fits(self, reply: bytes) -> bool:
         """Tell whether a complete reply can answer this at all; if not, it belongs to something else (law 1)."""
@@ -69,10 +76,6 @@ class Op(Req):
     shape = Shape.LINE
     blocks = False
     """Whether its client's later commands wait: it reaches some copies only after others, and must not be overtaken."""
-
-    def __init__(self, client: Client | None) -> None:
-        super().__init__(client)
-        self.pending = 1
 
     def lost(self, backend: Backend) -> None:
         """Take that the connection is gone and will not answer."""

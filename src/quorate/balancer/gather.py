@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from quorate.balancer import outcome
-from quorate.balancer.command import Command, Shape, Way
+from quorate.balancer.command import MAX_KEY, Command, Shape, Way
 from quorate.balancer.conn import Op
 from quorate.balancer.ops import Homed, Router
-from quorate.balancer.replies import keys, merge_stats, sealed
+from quorate.balancer.replies import BadReply, frame, keys, merge_stats, sealed
 from quorate.balancer.session import Backend, Client
 
 _END = b"END\r\n"
+_SPACE, _V = 32, 86
 
 
 class ManyKeys(Op):
@@ -34,19 +35,24 @@ class ManyKeys(Op):
 
     def ask(self, keys: Iterable[bytes], tried: tuple[Backend, ...]) -> None:
         """Ask for keys where they were not asked for yet; a key without such a place is a miss."""
-        parts: dict[Backend, list[bytes]] = {}
-        route_of = self.router.route
+        parts: dict[Backend | None, list[bytes]] = {}
+        table, hash_of, mask = self.router.table, self.router.hash, self.router.mask
         for key in keys:
-            route = route_of(key)
+            route = table[hash_of(key) & mask]
             if self.home:
                 backend = None if route.home in tried else route.home
             else:
                 backend = route.other(*tried) if tried else route.read
-            if backend is not None:
-                parts.setdefault(backend, [self.command.verb]).append(key)
+            if backend in parts:
+                parts[backend].append(key)
+            else:
+                parts[backend] = [key]
+        parts.pop(None, None)
         for backend, words in parts.items():
-            self.left += 1
-            backend.submit(Part(self, words[1:], (*tried, backend)), b" ".join(words) + b"\r\n")
+            if backend is not None:
+                self.left += 1
+                line = b"%b %b\r\n" % (self.command.verb, b" ".join(words))
+                backend.submit(Part(self, words, (*tried, backend)), line)
 
     def done(self) -> None:
         """One part fewer to wait for."""
@@ -59,7 +65,7 @@ class ManyKeys(Op):
 class Part(Op):
     """What one server is asked for."""
 
-    __slots__ = ("keys", "of", "tried")
+    __slots__ = ("keys", "missing", "of", "tried")
     shape = Shape.VALUES
     verb = b"many"
 
@@ -67,8 +73,36 @@ class Part(Op):
         super().__init__(None)
         self.of = of
         self.keys = keys
+        self.missing: list[bytes] = []
         self.tried = tried
         self.at = of.router.now
+
+    def frame(self, data: bytes, start: int) -> int:
+        """Return where the reply ends; its values are those of our keys, in our order, some of them missing."""
+        if self.of.home:
+            return frame(Shape.VALUES, data, start)  # with tokens
+        pos, missing = start, []
+        find, rfind, startswith = data.find, data.rfind, data.startswith
+        size = len(data)
+        for key in self.keys:
+            after = pos + 6 + len(key)
+            if after >= size or data[after] != _SPACE or data[pos] != _V or not startswith(key, pos + 6):
+                missing.append(key)
+                continue
+            nl = find(b"\n", after)
+            if nl < 0:
+                return 0
+            pos = nl + 3 + int(data[rfind(b" ", after, nl) : nl])
+            if data[pos - 2 : pos] != b"\r\n":
+                if pos <= size:
+                    raise BadReply
+                return start - pos - len(_END)
+        self.missing = missing
+        if data.startswith(_END, pos):
+            return pos + len(_END)
+        if pos == start or len(data) - pos < len(_END) + MAX_KEY:  # an error, or not complete
+            return frame(Shape.VALUES, data, start)
+        raise BadReply
 
     def replied(self, backend: Backend, reply: bytes) -> None:
         """Keep the values; ask elsewhere for what is missing."""
@@ -76,15 +110,15 @@ class Part(Op):
             return
         self.pending = 0
         of = self.of
-        if reply.endswith(_END) and len(reply) > len(_END):
-            body = reply[: -len(_END)]
-            of.found.append(sealed(body, backend.server, of.router.generation(backend.server)) if of.home else body)
-            there = set(keys(reply))
-            if not there.issubset(self.keys):
-                backend.hub.give_up(backend, "sent values that were not asked for")
-            missing = [key for key in self.keys if key not in there] if len(there) < len(self.keys) else []
-        else:
+        if not reply.endswith(_END):
             missing = self.keys
+        elif of.home:
+            there = set(keys(reply))
+            missing = [key for key in self.keys if key not in there]
+            of.found.append(sealed(reply[: -len(_END)], backend.server, of.router.generation(backend.server)))
+        else:
+            missing = self.missing
+            of.found.append(reply[: -len(_END)])
         if missing:
             of.ask(missing, self.tried)
         of.done()

@@ -9,7 +9,7 @@ from quorate.balancer.command import Shape
 from quorate.balancer.health import Health, Step
 from quorate.balancer.inner import Ask
 from quorate.balancer.ops import is_gone
-from quorate.balancer.registers import FILLING, OWED, PREFIX, Register, decode, key
+from quorate.balancer.registers import CLEAN, FILLING, OWED, PREFIX, Register, decode, key
 from quorate.balancer.session import Backend
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Mending:
         self.owed_since: list[int | None] = [None] * servers  # the first register that says so
         self.published: list[bool] = [False] * servers
         self.busy: list[bool] = [False] * servers  # a step of mending is under way
-        self.lives_seen: set[str] = {life}
+        self.former: set[tuple[str, int]] = set()  # lives of this balancer and servers that they owed at
         self.looked_at: set[int] = set()
         self.may_tell = False
         """Whether our own former registers were read: a new one would hide what they owe."""
@@ -105,11 +105,13 @@ class Mending:
     def _own(self, value: bytes) -> None:
         """Find debts of a former life of this balancer: its log is lost, so they are for everything."""
         register = decode(value, len(self.told))
-        if register is None or register.life in self.lives_seen:
+        if register is None or register.life == self.life:
             return
-        self.lives_seen.add(register.life)
         self.seq = max(self.seq, register.seq + 1)
         for server, mark in enumerate(register.marks):
+            if mark == CLEAN or (register.life, server) in self.former:
+                continue
+            self.former.add((register.life, server))
             if mark in OWED:
                 self.worker.health[server].former_life = True
                 self.worker.health[server].drained = False

@@ -21,6 +21,9 @@ from quorate.balancer.session import Backend, Client
 _END = b"END\r\n"
 
 
+_STORED = b"STORED\r\n"
+
+
 def is_gone(reply: bytes | None) -> bool:
     """Tell whether an `md` certainly took effect."""
     return reply is not None and reply.startswith((b"HD", b"NF"))
@@ -30,6 +33,9 @@ class Router(Protocol):
     """What ops ask of the worker."""
 
     now: float
+    hash: Callable[[bytes], int]
+    mask: int
+    table: Sequence[Route]
 
     def route(self, hashed: bytes) -> Route:
         """Where the key goes."""
@@ -53,7 +59,7 @@ class Router(Protocol):
 class Change(Op):
     """A change of one key that goes to all of its copies at once (set, delete and their meta forms)."""
 
-    __slots__ = ("best", "block", "command", "delete", "left", "owing", "router", "shape", "verb", "worst")
+    __slots__ = ("best", "block", "command", "left", "owing", "router", "shape", "verb", "worst")
     mutates = True
 
     def __init__(self, router: Router, client: Client | None, command: Command, block: bytes) -> None:
@@ -63,7 +69,6 @@ class Change(Op):
         self.verb = command.verb
         self.shape = command.shape
         self.block = block
-        self.delete = outcome.delete_line(command)
         self.best: bytes | None = None
         self.worst: bytes | None = None
         self.owing: set[int] = set()
@@ -84,21 +89,23 @@ class Change(Op):
 
     def fits(self, reply: bytes) -> bool:
         """Tell whether it can answer this command at all."""
-        return outcome.fits(self.command, reply)
+        return (reply == _STORED and bool(self.block)) or outcome.fits(self.command, reply)
 
     def owes(self, server: int) -> None:
         """Remember that a copy may not have it."""
         self.owing.add(server)
-        self.router.miss(server, self.delete)
+        self.router.miss(server, outcome.delete_line(self.command))
 
     def replied(self, backend: Backend, reply: bytes) -> None:
         """Take one copy's reply; a copy that cannot do it must not keep the old value (law 3)."""
-        if outcome.certain(self.command, reply):
+        if reply == _STORED:
+            self.best = reply
+        elif outcome.certain(self.command, reply):
             if self.best is None or (outcome.succeeded(self.command, reply) and not self._has_succeeded()):
                 self.best = reply
         else:
             self.worst = reply
-            backend.submit(Cleanup(self), self.delete)
+            backend.submit(Cleanup(self), outcome.delete_line(self.command))
             return
         self.done()
 
@@ -216,7 +223,7 @@ class Homed(Change):
             if outcome.agrees(self.command, self.best or b"", reply):
                 self.done()
             else:
-                backend.submit(Cleanup(self), self.delete)
+                backend.submit(Cleanup(self), outcome.delete_line(self.command))
             return
         home, self.home = backend, None
         follow = outcome.follow(self.command, reply)

@@ -81,7 +81,8 @@ def metrics(worker: Worker) -> str:
     rows.append("# TYPE quorate_balancer_clients gauge")
     rows.append(f"quorate_balancer_clients {worker.clients()}")
     rows.append("# TYPE quorate_balancer_reply_seconds histogram")
-    for (server, command), latency in sorted(worker.latencies.items()):
+    for (server, verb), latency in sorted(worker.latencies.items()):
+        command = verb.decode("ascii", "replace")
         labels = f'server="{names[server]}",command="{command}"'
         total = 0
         for bucket in range(BUCKETS - 1):

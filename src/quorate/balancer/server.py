@@ -206,7 +206,9 @@ class Loop:
                     peer.feed(data)
                 else:
                     self.ended(peer, "closed the connection")
-            if worker.dirty:
+            if (late := monotonic()) - now > PAUSE:
+                worker.overslept(late)  # in the middle of all that: nothing of it is sent to servers any more
+            if worker.dirty or worker.unblocked:
                 worker.flush()
             if now >= next_sweep:
                 next_sweep = now + SWEEP
@@ -347,10 +349,10 @@ class Loop:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.config.timing.deadline)
         # However it is closed, even by the death of this process, nothing of it is delivered any more.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        backend = Backend(self.worker, server, self.worker.latencies[server, "get"])
+        backend = Backend(self.worker, server, self.worker.latencies[server, b"get"])
         outcome = sock.connect_ex((address.host, address.port))
         fd = sock.fileno()
         self.opening[fd] = (sock, backend, self.worker.now)

@@ -38,7 +38,8 @@ def _proxy(worker: Worker) -> list[tuple[str, str]]:
         ("view", "valid" if worker.view.is_valid(worker.now) else "invalid"),
     ]
     rows += [(name, str(value)) for name, value in worker.counts.items()]
-    for (number, command), latency in sorted(worker.latencies.items()):
+    for (number, verb), latency in sorted(worker.latencies.items()):
+        command = verb.decode("ascii", "replace")
         server = worker.config.servers[number].name
         rows += [
             (f"{server}:{command}:replies", str(latency.total)),

@@ -59,11 +59,12 @@ class Worker(Hub):
         self.view = View(name, names, len(config.servers), timing.lease / 1000, timing.dead / 1000)
         self.mending = Mending(self, life, seq)
         self.filling = Filling(self)
+        self.possible_at = 0.0  # when a quorum could last be told anything
         self.waiting: list[tuple[Op, bytes, bytes, frozenset[int]]] = []
         self.hold: list[Client] = []
         self.hedges = HEDGE_BURST
         self.counted = 0
-        self.latencies: dict[tuple[int, str], Latency] = {(i, "get"): Latency() for i in range(len(config.servers))}
+        self.latencies: dict[tuple[int, bytes], Latency] = {(i, b"get"): Latency() for i in range(len(config.servers))}
         self.counts = dict.fromkeys(("hedged_reads", "refused_changes", "replayed_keys", "emptied", "filled_keys"), 0)
         self.clients: Callable[[], int] = int
         self._routed: object = None
@@ -185,7 +186,7 @@ class Worker(Hub):
 
     def took(self, server: int, req: Req) -> None:
         """Count the latency of what is no lone get."""
-        name = (server, req.verb.decode("ascii", "replace"))
+        name = (server, req.verb)
         latency = self.latencies.get(name)
         if latency is None:
             latency = self.latencies[name] = Latency()
@@ -213,14 +214,15 @@ class Worker(Hub):
         if all(self.mending.is_published(server) for server in owing):
             op.finish(reply)
         else:
-            op.at = self.now
             self.waiting.append((op, reply, refusal, frozenset(owing)))
             self.mending.publish()
 
     def release(self) -> None:
         """Answer the changes whose debts are published by now, refuse those that waited too long."""
         waiting, self.waiting = self.waiting, []
-        possible = sum(backend is not None for backend in self.connections) >= self.view.quorum
+        if sum(backend is not None for backend in self.connections) >= self.view.quorum:
+            self.possible_at = self.now
+        possible = self.now - self.possible_at <= self.deadline
         for op, reply, refusal, owing in waiting:
             if all(self.mending.is_published(server) for server in owing):
                 op.finish(reply)
@@ -255,7 +257,7 @@ class Worker(Hub):
         self.hold = [client for client in self.hold if client.waits and not client.closed]
 
     def _hedge(self, backend: Backend) -> None:
-        served = sum(self.latencies[i, "get"].total for i in range(len(self.health)))
+        served = sum(self.latencies[i, b"get"].total for i in range(len(self.health)))
         self.hedges = min(HEDGE_BURST, self.hedges + HEDGE_SHARE * max(0, served - self.counted))
         self.counted = served
         for req in list(backend.fifo):
@@ -276,7 +278,7 @@ class Worker(Hub):
 
     def overslept(self, now: float) -> None:
         """Begin anew after a pause: what is known of others is old, and so may be what was about to be sent."""
-        if now - self.now > self.view.lease:
+        if now - self.now > self.deadline:
             self.log(f"paused for {1000 * (now - self.now):.0f} ms")
             self.now = now
             self.view.unseen()
