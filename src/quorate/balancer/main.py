@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for note in config.notes:
         say(note)
+    if config.workers > 1 or config.tls is not None:
+        what = "tls" if config.tls is not None else "workers"
+        sys.stderr.write(f"{asked.config}: {what}: is not supported yet, allowed: one worker, no [tls]\n")
+        return 2
     if asked.check:
         return 0
     return Program(config).run()
@@ -141,6 +145,7 @@ def make_worker(config: Config, name: str, names: Sequence[str], state: State) -
     seq = max(time.time_ns() // 1_000_000, state.seq + 1)
     worker = Worker(config, ring.make(config), name=name, names=names, life=life, seq=seq)
     worker.log = say
+    worker.password = config.auth.command() if config.auth is not None else b""
     worker.now = time.monotonic()
     worker.inherit(state)
     return worker

@@ -46,8 +46,14 @@ class Mending:
         """First words on a new connection."""
         self.told[backend.server] = -1
         self.busy[backend.server] = False
+        if self.worker.password:
+            backend.submit(Ask(self.worker.now, Shape.LINE, self._let_in), self.worker.password)
         self._identify(backend)
         self._ask_and_tell(backend)
+
+    def _let_in(self, backend: Backend, reply: bytes | None) -> None:
+        if reply is not None and reply != b"STORED\r\n":
+            self.worker.give_up(backend, f"does not take our password: {reply!r}")
 
     def tick(self) -> None:
         """Ask and tell every server, and take the next step where something is owed."""

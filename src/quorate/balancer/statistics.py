@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quorate import balancer
+
 if TYPE_CHECKING:
     from quorate.balancer.worker import Worker
 
@@ -15,7 +17,7 @@ def own_statistics(worker: Worker, which: bytes) -> bytes:
 
 
 def _servers(worker: Worker) -> list[tuple[str, str]]:
-    rows = []
+    rows = [("version", str(getattr(balancer, "BUNDLE", "not bundled")))]
     for number, (server, health) in enumerate(zip(worker.config.servers, worker.health, strict=True)):
         backend = worker.connections[number]
         rows += [

@@ -45,6 +45,7 @@ class Worker(Hub):
         shared = {copies: Route(copies) for copies in set(ring.table)}
         self.routes = tuple(shared.values())
         self.table = [shared[copies] for copies in ring.table]
+        self.password = b""  # the command that memcached's authentication begins a connection with
         self.log: Callable[[str], None] = len  # type: ignore[assignment]
         self.hedge = timing.hedge / 1000
         self.suspect = timing.suspect / 1000
