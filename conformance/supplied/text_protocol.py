@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylibmc import test  # type: ignore[import-not-found]
+from pylibmc import test  # type: ignore[import-untyped]
 
 _make = test.make_test_client
 

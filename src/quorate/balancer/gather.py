@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from quorate.balancer import outcome
-from quorate.balancer.command import MAX_KEY, Command, Shape, Way
+from quorate.balancer.command import Command, Shape, Way
 from quorate.balancer.conn import Op
 from quorate.balancer.ops import Homed, Router
 from quorate.balancer.replies import BadReply, frame, keys, merge_stats, sealed
@@ -100,9 +100,11 @@ class Part(Op):
         self.missing = missing
         if data.startswith(_END, pos):
             return pos + len(_END)
-        if pos == start or len(data) - pos < len(_END) + MAX_KEY:  # an error, or not complete
-            return frame(Shape.VALUES, data, start)
-        raise BadReply
+        if find(b"\n", pos) < 0:
+            return min(0, frame(Shape.VALUES, data, start))
+        if pos > start or startswith(b"VALUE ", pos):
+            raise BadReply  # a value that was not asked for, or not in this order
+        return frame(Shape.VALUES, data, start)  # an error line
 
     def replied(self, backend: Backend, reply: bytes) -> None:
         """Keep the values; ask elsewhere for what is missing."""

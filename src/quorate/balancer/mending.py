@@ -29,6 +29,7 @@ class Mending:
         self.seq = seq
         self.ring = f"{hash_of_ring(worker):08x}"
         self.told: list[int] = [-1] * servers  # the newest register that the server took on its present connection
+        self.telling: list[int] = [-1] * servers  # the newest that was sent to it
         self.told_at: list[float] = [float("-inf")] * servers  # when it was sent
         self.owed_since: list[int | None] = [None] * servers  # the first register that says so
         self.published: list[bool] = [False] * servers
@@ -44,7 +45,7 @@ class Mending:
 
     def greet(self, backend: Backend) -> None:
         """First words on a new connection."""
-        self.told[backend.server] = -1
+        self.told[backend.server] = self.telling[backend.server] = -1
         self.busy[backend.server] = False
         if self.worker.password:
             backend.submit(Ask(self.worker.now, Shape.LINE, self._let_in), self.worker.password)
@@ -88,6 +89,7 @@ class Mending:
                 self.told_at[backend.server] = asked
                 self._count()
 
+        self.telling[backend.server] = seq
         data = inner.store(key(self.worker.view.name), register.encode())
         backend.submit(Ask(self.worker.now, Shape.LINE, stored), data)
 
@@ -140,7 +142,7 @@ class Mending:
         """Tell every server that can be told."""
         if any(since is not None and not done for since, done in zip(self.owed_since, self.published, strict=True)):
             for backend in self.worker.connections:
-                if backend is not None and self.told[backend.server] < self.seq:
+                if backend is not None and self.telling[backend.server] < self.seq:
                     self._tell(backend)
 
     def is_published(self, server: int) -> bool:
