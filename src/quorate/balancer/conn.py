@@ -98,6 +98,12 @@ class Op(Req):
                 client.unblock()
 
 
+FIRST_WINDOW, MAX_WINDOW, WINDOW_BYTES = 8, 64, 262_144
+"""Requests of one client that may wait for replies; what it sends beyond waits until half of them are answered.
+
+Servers answer in order: what one client is promised, the others wait behind. So it begins small, doubles at most, and
+is as wide as so many bytes of replies such as the client had last.
+"""
 FOREVER = 1 << 60
 """More bytes than ever come: what a client sends is kept until it is unblocked."""
 
@@ -180,10 +186,14 @@ class Hub:
         self.table: Sequence[Route] = ()
         self.dirty: list[Conn] = []
         self.unblocked: list[Client] = []
+        self.hold: set[Client] = set()  # not read until some of their requests are answered
 
     def flush(self) -> None:
         """Write what was collected, once for each connection."""
         while self.dirty or self.unblocked:
+            for client in [client for client in self.hold if len(client.queue) <= client.window // 2]:
+                self.hold.discard(client)
+                client.resume()
             unblocked, self.unblocked = self.unblocked, []
             for client in unblocked:
                 client.data_received(b"")
@@ -215,5 +225,7 @@ class Hub:
         raise NotImplementedError
 
     def paused(self, client: Client) -> None:
-        """A client has too many requests under way: read no more from it."""
-        raise NotImplementedError
+        """Read no more from a client that has enough requests under way, until some are answered."""
+        client.waits = True
+        client.pause()
+        self.hold.add(client)

@@ -41,7 +41,7 @@ _RESET = struct.pack("ii", 1, 0)
 class Peer:
     """A socket and the connection that it carries."""
 
-    __slots__ = ("conn", "fd", "feed", "left", "loop", "mask", "recv", "send", "sock", "waiting")
+    __slots__ = ("conn", "fd", "feed", "left", "loop", "mask", "recv", "send", "sock", "waiting", "written")
 
     def __init__(self, loop: Loop, sock: socket.socket, conn: Conn) -> None:
         self.loop = loop
@@ -52,6 +52,7 @@ class Peer:
         self.send = sock.send
         self.left: deque[bytes] = deque()  # output that the socket did not take
         self.waiting = 0  # bytes of it
+        self.written = 0  # bytes since the client's window was fitted
         self.mask = _IN
         self.feed: Callable[[bytes], None] = conn.data_received  # type: ignore[attr-defined]
         conn.write = self.write
@@ -74,6 +75,7 @@ class Peer:
         except OSError as error:
             self.loop.ended(self, str(error))
             return
+        self.written += sent
         if sent < len(data):
             self._keep(data[sent:])
             self.watch(self.mask | _OUT)
@@ -108,7 +110,7 @@ class Peer:
             self.watch(self.mask & ~_OUT)
             if self.conn.ending:
                 self.loop.ended(self, "done")
-            elif not self.mask & _IN and isinstance(self.conn, Client) and not self.conn.waits:
+            elif not self.mask & _IN:
                 self.resume()
 
     def watch(self, mask: int) -> None:
@@ -124,6 +126,8 @@ class Peer:
     def resume(self) -> None:
         """Read again, beginning with what was kept."""
         if isinstance(self.conn, Client) and self.waiting <= SLOW_OUTPUT and self.loop.is_open:
+            self.conn.resize(self.written)
+            self.written = 0
             self.conn.waits = False
             self.watch(self.mask | _IN)
             self.feed(b"")
@@ -331,6 +335,7 @@ class Loop:
         peer.close()
         if isinstance(conn, Client):
             self.clients -= 1
+            self.worker.hold.discard(conn)
         else:
             self.visitors -= 1
 

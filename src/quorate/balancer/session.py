@@ -14,15 +14,13 @@ from collections import deque
 
 from quorate.balancer.binary import BINARY_MAGIC, binary_answer
 from quorate.balancer.command import MAX_KEY, MAX_LINE, Command, Shape, Way
-from quorate.balancer.conn import FOREVER, Conn, Hub, Op, Req
+from quorate.balancer.conn import FIRST_WINDOW, FOREVER, MAX_WINDOW, WINDOW_BYTES, Conn, Hub, Op, Req
 from quorate.balancer.handover import ClientState
 from quorate.balancer.metrics import Latency
 from quorate.balancer.outcome import hidden
 from quorate.balancer.protocol import parse
 from quorate.balancer.replies import BadReply, frame
 
-MAX_PIPELINE = 512
-"""Requests of one client that may wait for replies; what it sends beyond stays unread until some are answered."""
 _END = b"END\r\n"
 _BAD_CHUNK = b"CLIENT_ERROR bad data chunk\r\n"
 _CR, _SPACE, _V = 13, 32, 86
@@ -48,7 +46,7 @@ class Last(Op):
 class Client(Conn):
     """A client's connection."""
 
-    __slots__ = ("queue", "skip", "solo", "waits")
+    __slots__ = ("queue", "skip", "solo", "waits", "window")
 
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub)
@@ -56,6 +54,7 @@ class Client(Conn):
         self.solo = Req(self)  # reused while it is the client's only request and waits nowhere else
         self.skip = 0  # bytes of a refused block that are still to come
         self.waits = False  # paused
+        self.window = FIRST_WINDOW
 
     def data_received(self, data: bytes) -> None:
         """Take what a read gave."""
@@ -81,7 +80,7 @@ class Client(Conn):
                 if b" " not in key and 0 < len(key) <= MAX_KEY:
                     route = table[hash_of(key) & mask]
                     backend = route.read
-                    if backend is not None and len(queue) < MAX_PIPELINE:
+                    if backend is not None and len(queue) < self.window:
                         cmd = data if nl - pos == size - 1 else data[pos : nl + 1]
                         if queue:
                             req = Req(self, key, route, cmd, hub.now)
@@ -110,7 +109,7 @@ class Client(Conn):
             return -1
         if nl < 0 or data[pos] == BINARY_MAGIC:
             return self._unfinished(data, pos)
-        if len(self.queue) >= MAX_PIPELINE:
+        if len(self.queue) >= self.window:
             self.buf = data[pos:]
             self.hub.paused(self)
             return -1
@@ -167,6 +166,11 @@ class Client(Conn):
         else:
             self.buf = data[pos:]
         return -1
+
+    def resize(self, written: int) -> None:
+        """Half a window of replies took so many bytes: fit the next one to that."""
+        one = max(1, written // max(1, self.window // 2))
+        self.window = max(2, min(WINDOW_BYTES // one, 2 * self.window, MAX_WINDOW))
 
     def leave(self, unread: bytes) -> ClientState:
         """Return what the next process needs to go on with this client."""

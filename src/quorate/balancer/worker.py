@@ -26,6 +26,8 @@ from quorate.balancer.session import Backend, Client
 from quorate.balancer.statistics import own_statistics
 
 _END = b"END\r\n"
+BUSY = 3.0
+"""Deadlines that a server may take which does answer, but has much to do before: it is slow, not dead."""
 LAST_PATIENCE = 0.8
 """Of the deadline: how long a server is waited for that nobody can stand in for."""
 HEDGE_SHARE = 0.1
@@ -62,7 +64,6 @@ class Worker(Hub):
         self.filling = Filling(self)
         self.possible_at = 0.0  # when a quorum could last be told anything
         self.waiting: list[tuple[Op, bytes, bytes, frozenset[int]]] = []
-        self.hold: list[Client] = []
         self.hedges = HEDGE_BURST
         self.counted = 0
         self.latencies: dict[tuple[int, bytes], Latency] = {(i, b"get"): Latency() for i in range(len(config.servers))}
@@ -245,17 +246,13 @@ class Worker(Hub):
             if backend is None or not backend.fifo:
                 continue
             oldest = backend.fifo[0].at
-            if now - max(oldest, backend.heard) > patience or now - oldest > self.deadline:
+            if now - max(oldest, backend.heard) > patience or now - oldest > BUSY * self.deadline:
                 self.give_up(backend, f"has not answered for {1000 * (now - oldest):.0f} ms")
             elif now - oldest > self.hedge:
                 self._hedge(backend)
         if self.waiting:
             self.release()
         self.filling.sample()
-        for client in self.hold:
-            if len(client.queue) < 64 and not client.closed:
-                client.resume()
-        self.hold = [client for client in self.hold if client.waits and not client.closed]
 
     def _hedge(self, backend: Backend) -> None:
         served = sum(self.latencies[i, b"get"].total for i in range(len(self.health)))
@@ -295,12 +292,6 @@ class Worker(Hub):
         self.filling.tick()
         self.mending.tick()
         self.update_routes()
-
-    def paused(self, client: Client) -> None:
-        """Read no more from a client until some of its requests are answered."""
-        client.waits = True
-        client.pause()
-        self.hold.append(client)
 
     # --- from one process to the next ----------------------------------------------------------------------------
 

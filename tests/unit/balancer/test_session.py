@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from balancer_stage import Stage
+from quorate.balancer.conn import FIRST_WINDOW
 
 
 @pytest.fixture
@@ -172,10 +173,10 @@ def test_a_client_that_asks_too_much_at_once_is_not_read_until_some_is_answered(
     stage.client.resume = lambda: stage.client.data_received(b"")
     stage.ask(b"get %b\r\n" % key * 600)
     assert paused
-    assert len(stage.client.queue) == 512
-    stage.say(0, (value(key) + b"END\r\n") * 512)
-    stage.later(0.001)
-    stage.say(0, (value(key) + b"END\r\n") * 88)
+    assert len(stage.client.queue) == FIRST_WINDOW
+    for _ in range(600):
+        assert len(stage.client.queue) <= FIRST_WINDOW
+        stage.say(0, value(key) + b"END\r\n")
     assert stage.answer() == (value(key) + b"END\r\n") * 600
     assert stage.is_quiet
 
