@@ -208,7 +208,7 @@ class Balancer:
     def ended(self, wire: Wire) -> None:
         if self.wires.pop(wire.backend, None) is not None:
             self.worker.now = self.world.now
-            self.worker.disconnected(wire.backend, "closed the connection")
+            self.worker.give_up(wire.backend, "closed the connection")
             self.worker.flush()
 
     def _closed(self, wire: Wire) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 from quorate.balancer import inner
@@ -282,8 +283,6 @@ class Mending:
 
 def hash_of_ring(worker: Worker) -> int:
     """Return a number that is equal for balancers that put keys on the same servers."""
-    import zlib  # noqa: PLC0415
-
     config = worker.config
     text = repr((config.copies, config.ring, [(s.name, s.weight) for s in config.servers]))
     return zlib.crc32(text.encode())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from quorate.balancer.conn import Conn
-from quorate.balancer.health import State
+from quorate.balancer.health import Health, State
 from quorate.balancer.metrics import BUCKETS
 
 if TYPE_CHECKING:
@@ -94,5 +95,5 @@ def metrics(worker: Worker) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _both(names: list[str], worker: Worker):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _both(names: list[str], worker: Worker) -> Iterator[tuple[str, Health]]:
     return zip(names, worker.health, strict=True)

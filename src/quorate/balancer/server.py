@@ -329,7 +329,7 @@ class Loop:
         if conn.closed:
             return
         if isinstance(conn, Backend):
-            self.worker.disconnected(conn, why)
+            self.worker.give_up(conn, why)
             return
         conn.closed = True
         peer.close()

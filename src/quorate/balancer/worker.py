@@ -1,6 +1,6 @@
 """One worker: the ring's routes, the servers' health, the registers, and what follows from them. No sockets, no clock.
 
-server.py calls it: `connected`, `disconnected`, `sweep` (every few milliseconds while something waits), `probe` (at its
+server.py calls it: `connected`, `give_up`, `sweep` (every few milliseconds while something waits), `probe` (at its
 interval). It calls back through `Conn.close` (reset) and the log.
 """
 
@@ -78,10 +78,6 @@ class Worker(Hub):
         self.connections[backend.server] = backend
         self.health[backend.server].connected(self.now)
         self.mending.greet(backend)
-
-    def disconnected(self, backend: Backend, why: str) -> None:
-        """The socket ended, or never opened."""
-        self.give_up(backend, why)
 
     def give_up(self, backend: Backend, why: str) -> None:
         """Reset a connection and find other ways for what waits on it."""

@@ -53,7 +53,7 @@ def test_the_next_changes_do_not_wait(stage: Stage) -> None:
 def test_without_a_quorum_reads_miss_and_changes_are_refused_in_time(stage: Stage) -> None:
     key = stage.key_on(0, 1)
     for number in (1, 2):
-        stage.worker.disconnected(stage.backends[number], "cut")
+        stage.worker.give_up(stage.backends[number], "cut")
     stage.later(0.6)
     stage.worker.update_routes()
     stage.ask(b"get %b\r\ndelete %b\r\n" % (key, key))
