@@ -31,18 +31,23 @@ class ClientState:
 
 @dataclass(frozen=True)
 class State:
-    """What one worker leaves to the next. `debts`: by the server's name, the delete lines; None: of any key."""
+    """What one worker leaves to the next. `debts`: by the server's name, the delete lines; None: of any key.
+
+    `filling`: names of servers that may hold values which are not settled.
+    """
 
     clients: Mapping[int, ClientState] = field(default_factory=dict)
     debts: Mapping[str, list[bytes] | None] = field(default_factory=dict)
     life: str = ""
     seq: int = 0
+    filling: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """Return it as JSON."""
         clients = {str(inode): [_text(c.sent), _text(c.unread), c.skip] for inode, c in self.clients.items()}
         debts = {name: None if keys is None else [_text(key) for key in keys] for name, keys in self.debts.items()}
-        return json.dumps({"clients": clients, "debts": debts, "life": self.life, "seq": self.seq}).encode()
+        whole = {"clients": clients, "debts": debts, "life": self.life, "seq": self.seq, "filling": self.filling}
+        return json.dumps(whole).encode()
 
 
 def decode(data: bytes) -> State:
@@ -50,7 +55,7 @@ def decode(data: bytes) -> State:
     seen: dict[str, Any] = json.loads(data)
     clients = {int(i): ClientState(_bytes(s), _bytes(u), int(skip)) for i, (s, u, skip) in seen["clients"].items()}
     debts = {name: None if keys is None else [_bytes(key) for key in keys] for name, keys in seen["debts"].items()}
-    return State(clients, debts, str(seen["life"]), int(seen["seq"]))
+    return State(clients, debts, str(seen["life"]), int(seen["seq"]), tuple(seen["filling"]))
 
 
 def _text(data: bytes) -> str:

@@ -36,6 +36,7 @@ class Mending:
         self.published: list[bool] = [False] * servers
         self.busy: list[bool] = [False] * servers  # a step of mending is under way
         self.former: set[tuple[str, int]] = set()  # lives of this balancer and servers that they owed at
+        self.strangers: list[str] = []  # balancers that are configured otherwise
         self.looked_at: set[int] = set()
         self.may_tell = False
         """Whether our own former registers were read: a new one would hide what they owe."""
@@ -66,6 +67,12 @@ class Mending:
                 if not self.busy[server]:
                     self._mend(server, self.worker.health[server], backend)
         self._bury()
+        if (others := self.worker.view.other_rings(self.ring)) != self.strangers:
+            self.strangers = others
+            if others:
+                self.worker.log(
+                    f"keys are put on other servers by {', '.join(others)}: they see other values until alike"
+                )
 
     def _ask_and_tell(self, backend: Backend) -> None:
         asked = self.worker.now

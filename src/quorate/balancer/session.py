@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 
 from quorate.balancer.binary import BINARY_MAGIC, binary_answer
-from quorate.balancer.command import MAX_KEY, MAX_LINE, Command, Shape, Way
+from quorate.balancer.command import BAD_CHUNK, MAX_KEY, MAX_LINE, Command, Shape, Way
 from quorate.balancer.conn import FIRST_WINDOW, FOREVER, MAX_WINDOW, WINDOW_BYTES, Conn, Hub, Op, Req
 from quorate.balancer.handover import ClientState
 from quorate.balancer.metrics import Latency
@@ -22,7 +22,6 @@ from quorate.balancer.protocol import parse
 from quorate.balancer.replies import BadReply, frame
 
 _END = b"END\r\n"
-_BAD_CHUNK = b"CLIENT_ERROR bad data chunk\r\n"
 _CR, _SPACE, _V = 13, 32, 86
 
 
@@ -129,7 +128,7 @@ class Client(Conn):
                 return -1
             block = data[nl + 1 : end]
             if command.answer is None and not block.endswith(b"\r\n"):
-                self.answer(b"" if hidden(command, _BAD_CHUNK) else _BAD_CHUNK)
+                self.answer(b"" if hidden(command, BAD_CHUNK) else BAD_CHUNK)
                 return end
         if command.silent:
             self.quick()

@@ -298,13 +298,19 @@ class Worker(Hub):
             for server, health in zip(self.config.servers, self.health, strict=True)
             if health.debt
         }
-        return State(clients, debts, self.mending.life, self.mending.seq)
+        filling = tuple(s.name for s, h in zip(self.config.servers, self.health, strict=True) if h.filling)
+        return State(clients, debts, self.mending.life, self.mending.seq, filling)
 
     def inherit(self, state: State) -> None:
         """Go on from what the former process left."""
         self.mending.may_tell = bool(state.life)
         for number, server in enumerate(self.config.servers):
             keys = state.debts.get(server.name, [])
+            health = self.health[number]
+            health.former_life = server.name in state.debts
+            health.drained = not health.former_life
+            if server.name in state.filling:
+                self.filling.recall(number)
             if keys is None:
                 self.miss_all(number)
             else:

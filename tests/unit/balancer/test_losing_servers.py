@@ -150,3 +150,10 @@ def test_a_pause_of_the_process_resets_everything(stage: Stage) -> None:
     stage.worker.overslept(stage.worker.now + 5)
     assert sorted(stage.reset) == [0, 1, 2]
     assert not stage.worker.view.is_valid(stage.worker.now)
+
+
+def test_a_balancer_that_puts_keys_elsewhere_is_told_of_once(stage: Stage) -> None:
+    stage.registers["s1"] = b"1 x 5 otherring ... -"
+    for _ in range(3):
+        stage.probe()
+    assert len([line for line in stage.log if "s1" in line and "other servers" in line]) == 1
