@@ -17,32 +17,23 @@ if TYPE_CHECKING:
 
 
 class Req:
-    """A lone get, waiting in its client's queue (the order of replies) and at each server that it was sent to.
+    """Something that waits for servers' replies, in its client's queue (the order of replies) and at each server.
 
     `pending` counts the servers that may still answer it; at 0 it is answered and later replies are dropped.
-    Everything else that waits for a server is an `Op`.
     """
 
-    __slots__ = ("at", "client", "cmd", "key", "pending", "resp", "route", "tried")
-    plain = True
-    """Whether it is a lone get, whose replies session.py takes itself."""
+    __slots__ = ("at", "client", "pending", "resp")
     mutates = False
     """Whether a server that executes it late could show an old value."""
-    shape = Shape.VALUES
     ends = False
     verb = b"own"
     """Under which its latency is counted; the balancer's own questions are not told apart."""
+    shape = Shape.LINE
 
-    def __init__(
-        self, client: Client | None, key: bytes = b"", route: Route | None = None, cmd: bytes = b"", at: float = 0.0
-    ) -> None:
+    def __init__(self, client: Client | None, at: float = 0.0) -> None:
         self.client = client
-        self.key = key
-        self.route = route
-        self.cmd = cmd
         self.at = at
         self.pending = 1
-        self.tried: tuple[Backend, ...] = ()
         self.resp = b""
 
     def frame(self, data: bytes, start: int) -> int:
@@ -60,11 +51,35 @@ class Req:
 
     def lost(self, backend: Backend) -> None:
         """Take that the connection is gone and will not answer."""
+        raise NotImplementedError
+
+    def late(self, backend: Backend) -> None:
+        """Take that the connection has not answered within the hedging delay; told at every sweep."""
+
+
+class Get(Req):
+    """A lone get, relayed as it came; session.py takes its replies itself."""
+
+    __slots__ = ("cmd", "key", "tried")
+    shape = Shape.VALUES
+    client: Client
+
+    def __init__(self, client: Client, key: bytes = b"", cmd: bytes = b"", at: float = 0.0) -> None:
+        self.client = client  # not by super(): this is made for most of what pipelining clients ask
+        self.at = at
+        self.pending = 1
+        self.resp = b""
+        self.key = key
+        self.cmd = cmd
+        self.tried: tuple[Backend, ...] = ()
+
+    def lost(self, backend: Backend) -> None:
+        """Ask another copy."""
         if self.pending:
             backend.hub.missed(self, backend)
 
     def late(self, backend: Backend) -> None:
-        """Take that the connection has not answered within the hedging delay; told at every sweep."""
+        """Ask another copy without waiting."""
         backend.hub.hedge_get(self, backend)
 
 
@@ -72,17 +87,8 @@ class Op(Req):
     """Anything but a lone get: what it does with replies, losses and lateness is its own matter (ops.py)."""
 
     __slots__ = ()
-    plain = False
-    shape = Shape.LINE
     blocks = False
     """Whether its client's later commands wait: it reaches some copies only after others, and must not be overtaken."""
-
-    def lost(self, backend: Backend) -> None:
-        """Take that the connection is gone and will not answer."""
-        raise NotImplementedError
-
-    def late(self, backend: Backend) -> None:
-        """Take that the connection has not answered within the hedging delay; told at every sweep."""
 
     def finish(self, reply: bytes) -> None:
         """Answer the client, in its order."""
@@ -191,18 +197,25 @@ class Hub:
     def flush(self) -> None:
         """Write what was collected, once for each connection."""
         while self.dirty or self.unblocked:
-            for client in [client for client in self.hold if len(client.queue) <= client.window // 2]:
-                self.hold.discard(client)
-                client.resume()
-            unblocked, self.unblocked = self.unblocked, []
-            for client in unblocked:
-                client.data_received(b"")
+            if self.hold:
+                self._let_go()
+            if self.unblocked:
+                unblocked, self.unblocked = self.unblocked, []
+                for client in unblocked:
+                    client.data_received(b"")
             dirty, self.dirty = self.dirty, []
             for conn in dirty:
                 out = conn.out
-                conn.out = []
+                data = out[0] if len(out) == 1 else b"".join(out)
+                out.clear()
                 if not conn.closed:
-                    conn.write(out[0] if len(out) == 1 else b"".join(out))
+                    conn.write(data)
+
+    def _let_go(self) -> None:
+        """Read those clients again of whose requests half are answered."""
+        for client in [client for client in self.hold if len(client.queue) <= client.window // 2]:
+            self.hold.discard(client)
+            client.resume()
 
     def dispatch(self, client: Client, command: Command, block: bytes) -> Op | None:
         """Begin a command that is not a lone get; `block` is its data with CRLF."""
@@ -212,11 +225,11 @@ class Hub:
         """Reset a connection and find other ways for what waits on it."""
         raise NotImplementedError
 
-    def missed(self, req: Req, backend: Backend) -> None:
+    def missed(self, req: Get, backend: Backend) -> None:
         """A server does not have the value of a lone get (or cannot say)."""
         raise NotImplementedError
 
-    def hedge_get(self, req: Req, backend: Backend) -> None:
+    def hedge_get(self, req: Get, backend: Backend) -> None:
         """Ask another copy for a lone get that is late, without waiting."""
         raise NotImplementedError
 

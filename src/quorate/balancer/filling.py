@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quorate.balancer.command import Shape
+from quorate.balancer.conn import Get
 from quorate.balancer.health import State
 from quorate.balancer.inner import Ask
 from quorate.balancer.registers import CLEAN, PROVISIONAL, UNSETTLED
@@ -149,7 +150,7 @@ class Filling:
         for source in worker.connections:
             if source is not None and source.server not in targets:
                 for req in list(source.fifo)[:16]:
-                    if req.plain and req.pending:
+                    if isinstance(req, Get) and req.pending:
                         self._begin(req.key, source, targets)
 
     def _begin(self, key: bytes, source: Backend, targets: set[int]) -> None:

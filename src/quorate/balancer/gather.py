@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
 from quorate.balancer import outcome
 from quorate.balancer.command import Command, Shape, Way
@@ -12,7 +14,8 @@ from quorate.balancer.replies import BadReply, frame, keys, merge_stats, sealed
 from quorate.balancer.session import Backend, Client
 
 _END = b"END\r\n"
-_SPACE, _V = 32, 86
+_TAIL = re.compile(rb" [0-9]{1,10} ([0-9]{1,10})\r\n")
+"""What follows the key in the head of a value: flags and size."""
 
 
 class ManyKeys(Op):
@@ -21,7 +24,7 @@ class ManyKeys(Op):
     __slots__ = ("command", "found", "home", "left", "router")
 
     def __init__(self, router: Router, client: Client | None, command: Command) -> None:
-        super().__init__(client)
+        super().__init__(client, router.now)
         self.router = router
         self.command = command
         self.home = command.way is Way.HOME_READ
@@ -30,29 +33,34 @@ class ManyKeys(Op):
 
     def begin(self) -> None:
         """Ask for all keys."""
-        self.ask(self.command.keys, ())
+        router = self.router
+        if self.home:
+            self.ask(self.command.keys, ())
+        else:
+            parts: defaultdict[Backend | None, list[bytes]] = defaultdict(list)
+            table, hash_of, mask = router.table, router.hash, router.mask
+            for key in self.command.keys:
+                parts[table[hash_of(key) & mask].read].append(key)
+            self._send(parts, ())
         self.done()
 
     def ask(self, keys: Iterable[bytes], tried: tuple[Backend, ...]) -> None:
         """Ask for keys where they were not asked for yet; a key without such a place is a miss."""
-        parts: dict[Backend | None, list[bytes]] = {}
-        table, hash_of, mask = self.router.table, self.router.hash, self.router.mask
+        parts: defaultdict[Backend | None, list[bytes]] = defaultdict(list)
         for key in keys:
-            route = table[hash_of(key) & mask]
+            route = self.router.route(key)
             if self.home:
-                backend = None if route.home in tried else route.home
+                parts[None if route.home in tried else route.home].append(key)
             else:
-                backend = route.other(*tried) if tried else route.read
-            if backend in parts:
-                parts[backend].append(key)
-            else:
-                parts[backend] = [key]
-        parts.pop(None, None)
+                parts[route.other(*tried)].append(key)
+        self._send(parts, tried)
+
+    def _send(self, parts: Mapping[Backend | None, list[bytes]], tried: tuple[Backend, ...]) -> None:
+        verb = self.command.verb + b" "
         for backend, words in parts.items():
             if backend is not None:
                 self.left += 1
-                line = b"%b %b\r\n" % (self.command.verb, b" ".join(words))
-                backend.submit(Part(self, words, (*tried, backend)), line)
+                backend.submit(Part(self, words, (*tried, backend)), verb + b" ".join(words) + b"\r\n")
 
     def done(self) -> None:
         """One part fewer to wait for."""
@@ -70,37 +78,47 @@ class Part(Op):
     verb = b"many"
 
     def __init__(self, of: ManyKeys, keys: list[bytes], tried: tuple[Backend, ...]) -> None:
-        super().__init__(None)
+        super().__init__(None, of.router.now)
         self.of = of
         self.keys = keys
         self.missing: list[bytes] = []
         self.tried = tried
-        self.at = of.router.now
 
     def frame(self, data: bytes, start: int) -> int:
-        """Return where the reply ends; its values are those of our keys, in our order, some of them missing."""
+        """Return where the reply ends; its values are those of our keys, in our order, some of them missing.
+
+        A value is expected to have flags and size of the one before: then one comparison reads its whole head.
+        """
         if self.of.home:
             return frame(Shape.VALUES, data, start)  # with tokens
-        pos, missing = start, []
-        find, rfind, startswith = data.find, data.rfind, data.startswith
-        size = len(data)
+        missing = []
+        startswith = data.startswith
+        pos = start - 2  # of the CRLF before the next value
+        tail, length = b"", 0
         for key in self.keys:
-            after = pos + 6 + len(key)
-            if after >= size or data[after] != _SPACE or data[pos] != _V or not startswith(key, pos + 6):
+            head = b"\r\nVALUE " + key + tail
+            if tail and startswith(head, pos):
+                pos += len(head) + length
+                continue
+            if pos > start and not startswith(b"\r\n", pos):
+                break
+            if not startswith(b"VALUE " + key + b" ", pos + 2):
                 missing.append(key)
                 continue
-            nl = find(b"\n", after)
-            if nl < 0:
-                return 0
-            pos = nl + 3 + int(data[rfind(b" ", after, nl) : nl])
-            if data[pos - 2 : pos] != b"\r\n":
-                if pos <= size:
-                    raise BadReply
-                return start - pos - len(_END)
+            found = _TAIL.match(data, pos + 8 + len(key))
+            if found is None:
+                break
+            tail, length = found[0], int(found[1])
+            pos = found.end() + length
+        if pos > start and not startswith(b"\r\n", pos):
+            if pos + 2 <= len(data):
+                raise BadReply
+            return start - pos - 2 - len(_END)
         self.missing = missing
-        if data.startswith(_END, pos):
+        pos += 2
+        if startswith(_END, pos):
             return pos + len(_END)
-        if find(b"\n", pos) < 0:
+        if data.find(b"\n", pos) < 0:
             return min(0, frame(Shape.VALUES, data, start))
         if pos > start or startswith(b"VALUE ", pos):
             raise BadReply  # a value that was not asked for, or not in this order
@@ -136,7 +154,10 @@ class Part(Op):
     def late(self, backend: Backend) -> None:
         """Ask elsewhere without waiting, where there is an elsewhere for every key."""
         of = self.of
-        if self.pending and not of.home and all(of.router.route(k).other(*self.tried) for k in self.keys):
+        if not self.pending or of.home:
+            return
+        elsewhere = all(of.router.route(key).other(*self.tried) for key in self.keys)
+        if elsewhere and of.router.may_hedge(len(self.keys)):
             self.lost(backend)
 
 

@@ -46,6 +46,9 @@ class Router(Protocol):
     def generation(self, server: int) -> int:
         """Return a number that changes when the server becomes another process."""
 
+    def may_hedge(self, reads: int) -> bool:
+        """Whether so many reads that are late may be asked of another copy as well."""
+
     def miss(self, server: int, delete: bytes) -> None:
         """Remember that the server missed a change of the key that this line deletes."""
 
@@ -63,7 +66,7 @@ class Change(Op):
     mutates = True
 
     def __init__(self, router: Router, client: Client | None, command: Command, block: bytes) -> None:
-        super().__init__(client)
+        super().__init__(client, router.now)
         self.router = router
         self.command = command
         self.verb = command.verb
@@ -76,16 +79,20 @@ class Change(Op):
 
     def begin(self) -> None:
         """Send it to every copy that is used; the others miss it."""
-        route = self.router.route(self.command.hashed[0])
-        self.at = self.router.now
+        command = self.command
+        route = self.router.route(command.hashed[0])
         for server in route.absent:
             self.owes(server)
         self.left = len(route.writes)
-        data = self.command.line + self.block
+        data = command.line + self.block
         for backend in route.writes:
             backend.submit(self, data)
         if not self.left:
             self.settle()
+
+    def frame(self, data: bytes, start: int) -> int:
+        """Return where the reply ends that begins there; what most of them are is seen at a glance."""
+        return start + 8 if data.startswith(_STORED, start) else super().frame(data, start)
 
     def fits(self, reply: bytes) -> bool:
         """Tell whether it can answer this command at all."""
@@ -125,18 +132,19 @@ class Change(Op):
 
     def settle(self) -> None:
         """Answer, once that is safe."""
-        refusal = self.worst or outcome.refusal(self.command)
         reply = self.best
+        if reply is not None and not self.owing:
+            self.finish(reply)
+            return
+        refusal = self.worst or outcome.refusal(self.command)
         if reply is None and self.worst is None:
             reply = outcome.gone(
                 self.command
             )  # a delete that all copies miss: nobody reads them before it is made good
         if reply is None:
             self.finish(refusal)
-        elif self.owing:
-            self.router.acknowledge(self, reply, refusal, self.owing)
         else:
-            self.finish(reply)
+            self.router.acknowledge(self, reply, refusal, self.owing)
 
     def finish(self, reply: bytes) -> None:
         """Answer, unless the client asked not to hear it."""
@@ -329,7 +337,8 @@ class Read(Op):
     def late(self, backend: Backend) -> None:
         """Ask another copy without waiting; the late reply is dropped when it comes."""
         waits = self.pending and backend is self.tried[-1] and self.command.way is Way.NEAREST
-        if waits and self.router.route(self.command.hashed[0]).other(*self.tried) is not None:
+        other = self.router.route(self.command.hashed[0]).other(*self.tried) if waits else None
+        if other is not None and self.router.may_hedge(1):
             self.begin()
 
     def finish(self, reply: bytes) -> None:

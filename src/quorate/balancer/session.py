@@ -10,11 +10,12 @@ request ends the connection (law 1).
 
 from __future__ import annotations
 
+import re
 from collections import deque
 
 from quorate.balancer.binary import BINARY_MAGIC, binary_answer
 from quorate.balancer.command import BAD_CHUNK, MAX_KEY, MAX_LINE, Command, Shape, Way
-from quorate.balancer.conn import FIRST_WINDOW, FOREVER, MAX_WINDOW, WINDOW_BYTES, Conn, Hub, Op, Req
+from quorate.balancer.conn import FIRST_WINDOW, FOREVER, MAX_WINDOW, WINDOW_BYTES, Conn, Get, Hub, Op, Req
 from quorate.balancer.handover import ClientState
 from quorate.balancer.metrics import Latency
 from quorate.balancer.outcome import hidden
@@ -25,12 +26,27 @@ _END = b"END\r\n"
 _CR, _SPACE, _V = 13, 32, 86
 
 
+_SET = re.compile(rb"set ([^ \0\r\n]{1,250}+) [0-9]{1,9}+ [0-9]{1,9}+ ([0-9]{1,9}+)\r\n")
+"""A `set` that every memcached reads alike, so that it can be relayed as it came."""
+
+
+def plain_set(data: bytes, pos: int, max_value: int) -> Command | None:
+    """Read a `set` without anything unusual."""
+    found = _SET.match(data, pos)
+    if found is None or (size := int(found[2])) > max_value:
+        return None
+    keys = (found[1],)
+    return Command(b"set", Way.EVERY, Shape.LINE, found[0], keys, keys, size)
+
+
 def many_keys(data: bytes, pos: int, nl: int) -> Command | None:
     """Read a plain `get` of several keys as memcached would; it is the next most frequent command."""
     if not data.startswith(b"get ", pos) or nl - pos > MAX_LINE or data[nl - 1] != _CR:
         return None
     keys = tuple(data[pos + 4 : nl - 1].split(b" "))
-    if b"" in keys or max(map(len, keys)) > MAX_KEY or b"\0" in data[pos:nl]:
+    if nl - pos > MAX_KEY and max(map(len, keys)) > MAX_KEY:
+        return None
+    if data.find(b"\0", pos, nl) > 0 or data.find(b"  ", pos, nl) > 0 or not keys[-1]:
         return None
     return Command(b"get", Way.NEAREST, Shape.VALUES, data[pos : nl + 1], keys, keys)
 
@@ -50,7 +66,7 @@ class Client(Conn):
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub)
         self.queue: deque[Req] = deque()
-        self.solo = Req(self)  # reused while it is the client's only request and waits nowhere else
+        self.solo = Get(self)  # reused while it is the client's only request and waits nowhere else
         self.skip = 0  # bytes of a refused block that are still to come
         self.waits = False  # paused
         self.window = FIRST_WINDOW
@@ -77,18 +93,16 @@ class Client(Conn):
             if data.startswith(b"get ", pos) and nl > 0 and data[nl - 1] == _CR:
                 key = data[pos + 4 : nl - 1]
                 if b" " not in key and 0 < len(key) <= MAX_KEY:
-                    route = table[hash_of(key) & mask]
-                    backend = route.read
+                    backend = table[hash_of(key) & mask].read
                     if backend is not None and len(queue) < self.window:
                         cmd = data if nl - pos == size - 1 else data[pos : nl + 1]
                         if queue:
-                            req = Req(self, key, route, cmd, hub.now)
+                            req = Get(self, key, cmd, hub.now)
                         else:
                             req = self.solo
                             req.pending = 1
                             req.at = hub.now
                             req.key = key
-                            req.route = route
                             req.cmd = cmd
                         queue.append(req)
                         backend.fifo.append(req)
@@ -112,8 +126,11 @@ class Client(Conn):
             self.buf = data[pos:]
             self.hub.paused(self)
             return -1
-        command = many_keys(data, pos, nl) or parse(
-            data[pos : nl - 1 if nl > pos and data[nl - 1] == _CR else nl], self.hub.max_value
+        max_value = self.hub.max_value
+        command = (
+            plain_set(data, pos, max_value)
+            or many_keys(data, pos, nl)
+            or parse(data[pos : nl - 1 if nl > pos and data[nl - 1] == _CR else nl], max_value)
         )
         end = nl + 1
         block = b""
@@ -237,7 +254,7 @@ class Backend(Conn):
         self.gets = 0
         try:
             while start < size and not self.need:
-                start = self._gets(data, start, size) if fifo[0].plain else self._take(fifo[0], data, start)
+                start = self._gets(data, start, size) if isinstance(fifo[0], Get) else self._take(fifo[0], data, start)
         except (BadReply, ValueError, IndexError):
             hub.give_up(self, f"sent what is no reply: {data[start : start + 40]!r}")
             return
@@ -245,43 +262,52 @@ class Backend(Conn):
 
     def _gets(self, data: bytes, start: int, size: int) -> int:
         """Take the replies to lone gets while such are the oldest requests; returns where the next reply begins."""
-        fifo, find, hub = self.fifo, data.find, self.hub
-        while start < size and (req := fifo[0]).plain:
+        fifo, find, rfind, hub = self.fifo, data.find, data.rfind, self.hub
+        popleft = fifo.popleft
+        while start < size:
+            req: Req = fifo[0]
+            if not isinstance(req, Get):
+                break
             nl = find(b"\n", start)
             end = nl + 1
             if data[start] == _V and nl > 0:
-                end = nl + 8 + int(data[data.rfind(b" ", start, nl) : nl])  # the value, CRLF, END
+                end = nl + 8 + int(data[rfind(b" ", start, nl) : nl])  # the value, CRLF, END
             if nl < 0 or end > size:
                 self.stash(data, start, end - start)
                 return start
             self.gets += 1
             if data[start] != _V:
-                if data[start:end] != _END and frame(Shape.VALUES, data, start) != end:
-                    raise BadReply
-                fifo.popleft()
-                if req.pending:  # a miss, or an error line, which is as good as one
-                    hub.missed(req, self)
+                self._no_value(req, data[start:end])
                 start = end
                 continue
-            key = req.key
-            known = data.startswith(key, start + 6) and data[start + 6 + len(key)] == _SPACE
-            if not known or data[end - 7 : end] != b"\r\nEND\r\n":
+            if not data.startswith(req.key + b" ", start + 6) or not data.startswith(b"\r\nEND\r\n", end - 7):
                 raise BadReply
-            fifo.popleft()
+            popleft()
             if req.pending:
                 req.pending = 0
                 client = req.client
                 reply = data if end - start == size else data[start:end]
-                queue = client.queue  # type: ignore[union-attr]
+                queue = client.queue
                 if queue and queue[0] is req:
                     queue.popleft()
-                    client.send(reply)  # type: ignore[union-attr]
-                    if queue and not queue[0].pending:
-                        client.retire()  # type: ignore[union-attr]
+                    out = client.out
+                    if not out:
+                        hub.dirty.append(client)
+                    out.append(reply)
+                    if queue:
+                        client.retire()
                 else:
                     req.resp = reply
             start = end
         return start
+
+    def _no_value(self, req: Get, reply: bytes) -> None:
+        """Take a miss, or an error line, which is as good as one."""
+        if reply != _END and frame(Shape.VALUES, reply, 0) != len(reply):
+            raise BadReply
+        self.fifo.popleft()
+        if req.pending:
+            self.hub.missed(req, self)
 
     def _take(self, req: Req, data: bytes, start: int) -> int:
         """Take the reply to anything but a lone get; returns where the next reply begins."""
@@ -289,7 +315,7 @@ class Backend(Conn):
         if end <= 0:
             self.stash(data, start, -end)
             return start
-        reply = data[start:end]
+        reply = data if end - start == len(data) else data[start:end]
         if not req.fits(reply):
             raise BadReply
         self.fifo.popleft()

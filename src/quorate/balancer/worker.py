@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from quorate.balancer.command import Command, Way, split
 from quorate.balancer.config import Config
-from quorate.balancer.conn import Hub, Op, Req
+from quorate.balancer.conn import Get, Hub, Op, Req
 from quorate.balancer.filling import Filling
 from quorate.balancer.gather import Everywhere, ManyHomed, ManyKeys
 from quorate.balancer.handover import ClientState, State
 from quorate.balancer.health import Health
 from quorate.balancer.health import State as Use
+from quorate.balancer.hedging import Hedging
 from quorate.balancer.mending import Mending
 from quorate.balancer.metrics import Latency
 from quorate.balancer.ops import Change, Dropping, Homed, Read
@@ -30,9 +31,6 @@ BUSY = 3.0
 """Deadlines that a server may take which does answer, but has much to do before: it is slow, not dead."""
 LAST_PATIENCE = 0.8
 """Of the deadline: how long a server is waited for that nobody can stand in for."""
-HEDGE_SHARE = 0.1
-"""Reads that may be asked twice, as a share of all: a slow server must not double the load of the others."""
-HEDGE_BURST = 1000.0
 
 
 class Worker(Hub):
@@ -49,7 +47,6 @@ class Worker(Hub):
         self.table = [shared[copies] for copies in ring.table]
         self.password = b""  # the command that memcached's authentication begins a connection with
         self.log: Callable[[str], None] = len  # type: ignore[assignment]
-        self.hedge = timing.hedge / 1000
         self.suspect = timing.suspect / 1000
         self.deadline = timing.deadline / 1000
         self.health = [
@@ -64,9 +61,8 @@ class Worker(Hub):
         self.filling = Filling(self)
         self.possible_at = 0.0  # when a quorum could last be told anything
         self.waiting: list[tuple[Op, bytes, bytes, frozenset[int]]] = []
-        self.hedges = HEDGE_BURST
-        self.counted = 0
         self.latencies: dict[tuple[int, bytes], Latency] = {(i, b"get"): Latency() for i in range(len(config.servers))}
+        self.hedging = Hedging(list(self.latencies.values()), timing.hedge / 1000, self.suspect)
         self.counts = dict.fromkeys(("hedged_reads", "refused_changes", "replayed_keys", "emptied", "filled_keys"), 0)
         self.clients: Callable[[], int] = int
         self._routed: object = None
@@ -136,14 +132,14 @@ class Worker(Hub):
     def dispatch(self, client: Client, command: Command, block: bytes) -> Op | None:
         """Begin a command that is not a lone get."""
         op: Read | ManyKeys | Change | ManyHomed | Everywhere
-        match command.way:
+        match command.way:  # the most frequent ones first
+            case Way.EVERY:
+                op = Change(self, client, command, block)
             case Way.NEAREST | Way.HOME_READ:
                 many = len(command.keys) > 1
                 op = ManyKeys(self, client, command) if many else Read(self, client, command)
             case Way.LOCAL:
                 op = Dropping(self, client, command)
-            case Way.EVERY:
-                op = Change(self, client, command, block)
             case Way.HOME_FIRST if len(command.keys) > 1:  # gat and gats
                 op = ManyHomed(self, client, split(command))
             case Way.HOME_FIRST:
@@ -157,30 +153,28 @@ class Worker(Hub):
         op.begin()
         return op
 
-    def missed(self, req: Req, backend: Backend) -> None:
+    def missed(self, req: Get, backend: Backend) -> None:
         """Ask the next copy for a lone get; without one it is a miss."""
         if req.pending > 1:
             req.pending -= 1  # another is still asked
             return
-        client, route = req.client, req.route
-        if client is None or route is None:
-            return
-        other = route.other(backend, *req.tried)
+        other = self.route(req.key).other(backend, *req.tried)
         if other is not None:
             self._again(req, backend)
             other.submit(req, req.cmd)
             return
         req.pending = 0
         req.resp = _END
+        client = req.client
         if client.queue and client.queue[0] is req:
             client.retire()
 
-    def _again(self, req: Req, backend: Backend) -> None:
+    def _again(self, req: Get, backend: Backend) -> None:
         """A lone get goes to a further copy: it can no longer be the one that its client uses again and again."""
         req.tried = (*req.tried, backend)
         client = req.client
-        if client is not None and client.solo is req:
-            client.solo = Req(client)
+        if client.solo is req:
+            client.solo = Get(client)
 
     def took(self, server: int, req: Req) -> None:
         """Count the latency of what is no lone get."""
@@ -244,31 +238,33 @@ class Worker(Hub):
             oldest = backend.fifo[0].at
             if now - max(oldest, backend.heard) > patience or now - oldest > BUSY * self.deadline:
                 self.give_up(backend, f"has not answered for {1000 * (now - oldest):.0f} ms")
-            elif now - oldest > self.hedge:
+            elif now - oldest > self.hedging.delays[backend.server]:
                 self._hedge(backend)
         if self.waiting:
             self.release()
         self.filling.sample()
 
     def _hedge(self, backend: Backend) -> None:
-        served = sum(self.latencies[i, b"get"].total for i in range(len(self.health)))
-        self.hedges = min(HEDGE_BURST, self.hedges + HEDGE_SHARE * max(0, served - self.counted))
-        self.counted = served
+        due = self.now - self.hedging.delays[backend.server]
         for req in list(backend.fifo):
-            if self.now - req.at <= self.hedge or self.hedges < 1:
+            if req.at >= due:
                 break
             req.late(backend)
 
-    def hedge_get(self, req: Req, backend: Backend) -> None:
+    def hedge_get(self, req: Get, backend: Backend) -> None:
         """Ask another copy for a lone get that is late, without waiting."""
-        if req.pending == 1 and req.route is not None and backend not in req.tried:
-            other = req.route.other(backend, *req.tried)
-            if other is not None:
-                self.hedges -= 1
-                self.counts["hedged_reads"] += 1
+        if req.pending == 1 and backend not in req.tried:
+            other = self.route(req.key).other(backend, *req.tried)
+            if other is not None and self.may_hedge(1):
                 self._again(req, backend)
                 req.pending = 2
                 other.submit(req, req.cmd)
+
+    def may_hedge(self, reads: int) -> bool:
+        """Whether so many reads may be asked of another copy as well; counts them."""
+        may = self.hedging.spend(reads)
+        self.counts["hedged_reads"] += reads if may else 0
+        return may
 
     def overslept(self, now: float) -> None:
         """Begin anew after a pause: what is known of others is old, and so may be what was about to be sent."""
@@ -285,6 +281,7 @@ class Worker(Hub):
 
     def probe(self) -> None:
         """Do what is done at every probe interval."""
+        self.hedging.look(self.now)
         self.filling.tick()
         self.mending.tick()
         self.update_routes()
