@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 
-.PHONY: help demo test check fix lint types unit docs lock bench conformance clean packages
+.PHONY: help demo test check fix lint types unit docs lock bench conformance fuzz clean packages
 help:
 	@echo "make demo    three real controllers from one file; one loses its power; they stay up (root)"
 	@echo "make test    every test, lab machines included (root)"
@@ -11,6 +11,7 @@ help:
 	@echo "make docs    write the generated pages of docs/reference again"
 	@echo "make bench   convergence side by side with ansible-core (root)"
 	@echo "make conformance   the published tests of seven memcached clients, through the balancer (root)"
+	@echo "make fuzz    two fuzzers against the balancer, MINUTES=30 of each, side by side"
 	@echo "make lock    resolve the dependencies again into requirements.lock"
 
 demo: .venv/.ready packages
@@ -30,7 +31,7 @@ types: .venv/.ready
 	.venv/bin/mypy --no-error-summary
 
 unit: .venv/.ready
-	$(PY) -m pytest -q tests/unit
+	$(PY) -m pytest -q tests/unit tests/fuzz
 
 fix: .venv/.ready
 	.venv/bin/ruff format .
@@ -45,10 +46,16 @@ bench: .venv/.ready packages
 conformance: .venv/.ready packages
 	$(PY) -m conformance.run $(CONFORMANCE)
 
+fuzz: .venv/.ready
+	.venv/bin/pip install --quiet --require-hashes -r requirements-fuzz.lock
+	PYTHONPATH=tests $(PY) -m fuzz.run --minutes $(or $(MINUTES),30) $(FUZZ)
+
 lock: .venv/.ready
 	.venv/bin/pip install --quiet uv
 	.venv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --extra dev \
 	  --python-version 3.11 --universal --upgrade pyproject.toml -o requirements.lock
+	.venv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --group fuzz \
+	  --constraint requirements.lock --python-version 3.11 --universal --upgrade -o requirements-fuzz.lock
 
 packages:
 	sh tools/packages.sh

@@ -5,6 +5,7 @@
 - c1 c50 c200: connections; p16: 50 connections, 16 requests under way on each; v2k: values of 2 KB
 - mget20 mget50: keys in each get
 - copies2 copies2_half: two copies against the others' one, 90 and 50 per cent gets
+- workers2: two of our workers, against one of ours (throughput_vs_one_worker) and the others' one
 - saturated_…: stub servers, so that the proxy is what limits
 
 In each: our throughput (requests a second), cpu_us (CPU microseconds of the proxy for a request, from the kernel's

@@ -49,6 +49,7 @@ class Scenario:
 
 
 ALL = (OURS, *OTHERS, DIRECT)
+TWO_WORKERS = (Proxy("quorate", "quorate", workers=2), Proxy("one_worker", "quorate"))
 TWO_COPIES = (Proxy("quorate", "quorate", copies=2), *OTHERS)
 SCENARIOS = (
     Scenario("c1", ALL, connections=1),
@@ -60,10 +61,13 @@ SCENARIOS = (
     Scenario("mget50", ALL, keys=50),
     Scenario("copies2", TWO_COPIES),
     Scenario("copies2_half", TWO_COPIES, gets=50),
+    Scenario("workers2", (*TWO_WORKERS, *OTHERS)),
     Scenario("saturated_c50", ALL, stubs=True),
     Scenario("saturated_p16", ALL, depth=16, stubs=True),
     Scenario("saturated_v2k", ALL, size=2048, stubs=True),
     Scenario("saturated_mget20", ALL, keys=20, stubs=True),
+    # Pipelined, so that the generator and the stubs need little: two cores are nearly enough for two workers.
+    Scenario("saturated_workers2", (*TWO_WORKERS, *OTHERS, DIRECT), depth=16, stubs=True),
 )
 
 

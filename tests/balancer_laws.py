@@ -45,7 +45,13 @@ def empty(worker: Worker) -> None:
     worker.mending._flush = lambda backend: worker.health[backend.server].emptied()  # type: ignore[method-assign]
 
 
-LAWS: dict[str, Callable[[Worker], None]] = {law.__name__: law for law in (publish, dirty, drain, replay, empty)}
+def board(worker: Worker) -> None:
+    """Do not look at what other workers of the controller know."""
+    worker.wary = lambda feed: feed  # type: ignore[method-assign]
+    worker.heed = lambda: None  # type: ignore[method-assign]
+
+
+LAWS: dict[str, Callable[[Worker], None]] = {law.__name__: law for law in (publish, dirty, drain, replay, empty, board)}
 
 
 def without(law: str) -> Callable[..., Worker]:

@@ -7,15 +7,20 @@ a killed one is empty when it returns; a cut loses what was under way and leaves
 
 from __future__ import annotations
 
+import os
 import random
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from quorate.balancer import ring
+from quorate.balancer import board, ring
+from quorate.balancer.board import Board
 from quorate.balancer.config import Address, Config, Limits, Server, Timing
 from quorate.balancer.handover import State
-from quorate.balancer.server import CONNECT, PAUSE, SWEEP
+from quorate.balancer.main import worker_name
+from quorate.balancer.opening import CONNECT
+from quorate.balancer.server import PAUSE, SWEEP
 from quorate.balancer.session import Backend, Client
 from quorate.balancer.worker import Worker
 
@@ -169,10 +174,11 @@ class Memcached:
 
 
 class Balancer:
-    """One worker with its sockets played."""
+    """One worker with its sockets played. `number` counts all of them, `controller` and `place` tell which it is."""
 
     def __init__(self, number: int, world: World, make: Callable[..., Worker]) -> None:
         self.number = number
+        self.controller, self.place = divmod(number, world.workers)
         self.world = world
         self.make = make
         self.life = 0
@@ -182,12 +188,16 @@ class Balancer:
     def start(self) -> None:
         self.life += 1
         world = self.world
-        config = world.config(self.number)
+        config = world.config(self.controller)
         life, seq = f"{self.number}-{self.life}", int(world.now * 1000)
-        self.worker = self.make(config, ring.make(config), name=config.name, names=config.balancers, life=life, seq=seq)
+        names = [worker_name(name, n + 1) for name in config.balancers for n in range(world.workers)]
+        name = names[self.number]
+        self.worker = self.make(config, ring.make(config), name=name, names=names, life=life, seq=seq)
         self.worker.now = world.now
-        self.worker.log = lambda text: world.say(f"{config.name}: {text}")
+        self.worker.log = lambda text: world.say(f"{name}: {text}")
         self.worker.inherit(State())
+        if world.workers > 1:
+            self.worker.board = Board(world.boards[self.controller], world.workers, self.place + 1, config.servers)
         self.wires: dict[Backend, Wire] = {}
         self.opening: dict[int, float] = {}
         self.next_probe = self.next_sweep = world.now
@@ -272,7 +282,7 @@ class World:
     """Servers, balancers, the links between them, and the clock."""
 
     def __init__(
-        self, seed: int, *, servers: int = 3, balancers: int = 3, make: Callable[..., Worker] = Worker
+        self, seed: int, *, servers: int = 3, balancers: int = 3, workers: int = 1, make: Callable[..., Worker] = Worker
     ) -> None:
         self.dice = random.Random(seed)
         self.now = 1000.0
@@ -282,7 +292,11 @@ class World:
         self.names = [f"c{n}" for n in range(servers)]
         self.callers = [f"c{n}" for n in range(balancers)]
         self.servers = [Memcached(n, self) for n in range(servers)]
-        self.balancers = [Balancer(n, self, make) for n in range(balancers)]
+        self.workers = workers
+        self.boards = [board.create() for _ in range(balancers)]
+        for memory in self.boards:
+            weakref.finalize(self, os.close, memory)
+        self.balancers = [Balancer(n, self, make) for n in range(balancers * workers)]
 
     def config(self, number: int) -> Config:
         servers = tuple(

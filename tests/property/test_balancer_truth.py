@@ -50,6 +50,7 @@ class Caller:
     number: int
     client: Client
     heard: list[bytes]
+    feed: Callable[[bytes], None]
     ask: Ask | None = None
 
 
@@ -72,7 +73,9 @@ class Clients:
                 caller.ask.key.busy = False  # nobody knows what became of it
         self.callers = [caller for caller in self.callers if caller.number != number]
         for _ in range(3):
-            self.callers.append(Caller(number, *self.world.balancers[number].client()))
+            balancer = self.world.balancers[number]
+            client, heard = balancer.client()
+            self.callers.append(Caller(number, client, heard, balancer.worker.wary(client.data_received)))
 
     def work(self) -> None:
         for caller in self.callers:
@@ -107,7 +110,7 @@ class Clients:
             case _:
                 key.deleted.add(key.version)
                 said = b"delete %b\r\n" % key.name
-        caller.client.data_received(said)
+        caller.feed(said)
         caller.client.hub.flush()
 
     def _hear(self, caller: Caller, ask: Ask) -> None:
@@ -135,7 +138,7 @@ class Clients:
         assert name == ask.key.name, reply
         seen = int(version)
         for when, by, acked, _ in reversed(ask.key.acked):
-            bound = 0.0 if by == caller.number else BOUND
+            bound = 0.0 if by // self.world.workers == caller.number // self.world.workers else BOUND
             if when + bound < ask.began and acked > seen:
                 raise AssertionError(
                     f"balancer {caller.number} shows version {seen} of {name.decode()}, though balancer {by} had "
@@ -164,6 +167,7 @@ def faults(world: World, clients: Clients, kinds: tuple[str, ...]) -> Callable[[
         kind = world.dice.choice(kinds)
         server = world.dice.choice(world.servers)
         balancer = world.dice.choice(world.balancers)
+        alike = [b for b in world.balancers if b.controller == balancer.controller]
         world.say(f"--- {kind} server {server.number} balancer {balancer.number}")
         match kind:
             case "freeze":
@@ -173,12 +177,14 @@ def faults(world: World, clients: Clients, kinds: tuple[str, ...]) -> Callable[[
             case "cut all":
                 world.cuts = {(b.number, server.number) for b in world.balancers}
             case "cut one":
+                world.cuts = {(b.number, server.number) for b in alike}
+            case "cut worker":
                 world.cuts = {(balancer.number, server.number)}
             case "cut two":
-                world.cuts = {(balancer.number, s.number) for s in world.servers if s is not server}
+                world.cuts = {(b.number, s.number) for b in alike for s in world.servers if s is not server}
             case "isolate":
-                world.cuts = {(b.number, s.number) for b in world.balancers for s in world.servers}
-                world.cuts = {(b, s) for b, s in world.cuts if (b == balancer.number) != (s == server.number)}
+                links = ((b, s) for b in world.balancers for s in world.servers)
+                world.cuts = {(b.number, s.number) for b, s in links if (b in alike) != (s is server)}
             case "kill balancer":
                 balancer.kill()
             case _:
@@ -195,9 +201,13 @@ KINDS = (
 
 
 def run(
-    seed: int, seconds: float = 12.0, make: Callable[..., Worker] = Worker, kinds: tuple[str, ...] = KINDS
+    seed: int,
+    seconds: float = 12.0,
+    make: Callable[..., Worker] = Worker,
+    kinds: tuple[str, ...] = KINDS,
+    workers: int = 1,
 ) -> Clients:
-    world = World(seed, make=make)
+    world = World(seed, make=make, workers=workers)
     clients = Clients(world)
     work = faults(world, clients, kinds)
     try:
@@ -221,14 +231,27 @@ def test_no_schedule_shows_an_old_value(seed: int) -> None:
     assert clients.hits > clients.reads / 4
 
 
+@pytest.mark.parametrize("seed", range(SCHEDULES // 6))
+def test_no_schedule_shows_an_old_value_through_another_worker(seed: int) -> None:
+    """A worker may be killed or frozen alone, too."""
+    run(seed, workers=2, kinds=(*KINDS, "cut worker"))
+
+
 @pytest.mark.parametrize(
     ("law", "kind"),
-    [("publish", "isolate"), ("dirty", "cut one"), ("drain", "freeze"), ("replay", "cut all"), ("empty", "cut all")],
+    [
+        ("publish", "isolate"),
+        ("dirty", "cut one"),
+        ("drain", "freeze"),
+        ("replay", "cut all"),
+        ("empty", "cut all"),
+        ("board", "cut worker"),
+    ],
 )
 def test_the_checker_sees_what_each_law_prevents(law: str, kind: str) -> None:
     for seed in range(60):
         try:
-            run(seed, 8.0, without(law), (kind,))
+            run(seed, 8.0, without(law), (kind,), workers=2 if law == "board" else 1)
         except AssertionError as error:
             assert "shows version" in str(error)  # noqa: PT017 - which of the assertions it was is the point
             return

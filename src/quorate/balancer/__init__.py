@@ -19,5 +19,7 @@ Its laws: 1. Anything but a completely parsed reply kills that server connection
 acknowledged change is not read until that is made good. 3. When in doubt a copy is deleted. 4. No client waits for a
 dead, frozen or unreachable server longer than the stated bound. What is guaranteed: docs/decisions/0008-balancer.md.
 
+Several workers are several such balancers: supervisor.py starts them, board.py is what they tell each other.
+
 Standard library only, no import from the rest of the project: it is shipped to controllers as one file.
 """

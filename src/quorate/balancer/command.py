@@ -15,6 +15,9 @@ MAX_KEY = 250
 MAX_LINE = 65536
 """Bytes of one command line without its ending: 257 of the longest keys in one `get`. memcached hangs up on 2,048
 bytes without a newline unless they begin with `get ` or `gets `, where it has no limit; ours bounds the memory."""
+MAX_SENT = 2048
+"""Bytes of a line that a server is sent, but `get` and `gets`: on a longer one memcached may hang up, which would cost
+every client the connection."""
 MAX_KEYS_PER_GET = MAX_LINE // 2
 """What MAX_LINE can hold of one-byte keys: follows, and is stated so that nobody has to derive it."""
 MAX_BLOCK = 2**31 - 3

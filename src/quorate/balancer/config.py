@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path as File
 from typing import TypeVar
 
-from quorate.balancer import nutcracker
+from quorate.balancer import files, nutcracker
 from quorate.balancer.hashes import HASHES
 from quorate.balancer.nutcracker import MEMCACHED_PORT
 from quorate.balancer.sections import Address, Mistake, Path, Place, Section, Source, shown
@@ -27,6 +26,8 @@ KINDS = ("quorate", *TWEMPROXY_KINDS, *CLIENT_KINDS)
 LISTEN = Address("127.0.0.1", 22122)
 MOST_SERVERS = 64
 """A cas token has six bits for its server."""
+MOST_WORKERS = 16
+"""Each reads the registers of all workers of all controllers at every probe."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 NAME_ALLOWED = "1 to 64 letters, digits, '.', '_' and '-', the first a letter or a digit"
 SERVER_NAME = r"[!#-\[\]-~]{1,250}"
@@ -157,9 +158,9 @@ def load(path: str | os.PathLike[str], pool: str | None = None) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError((f"{file}: is not UTF-8 (byte {error.start}), allowed: UTF-8",)) from error
     config = parse(text, file, pool, os.uname().nodename.partition(".")[0])
-    if missing := tuple(_unreadable(config)):
+    if missing := tuple(files.unusable(config)):
         raise ConfigError(tuple(f"{file}: {told}" for told in missing))
-    return config
+    return replace(config, notes=(*config.notes, *(f"{file}: {told}" for told in files.open_secrets(config))))
 
 
 def parse(text: str, path: str, pool: str | None = None, host: str = "localhost") -> Config:
@@ -171,17 +172,6 @@ def parse(text: str, path: str, pool: str | None = None, host: str = "localhost"
         ordered = sorted(dict.fromkeys(source.mistakes), key=lambda mistake: mistake.line)
         raise ConfigError(tuple(mistake.told(path) for mistake in ordered))
     return replace(config, notes=tuple(note.told(path) for note in source.notes))
-
-
-def _unreadable(config: Config) -> Iterator[str]:
-    named = []
-    if config.tls is not None:
-        named += [(f"tls.{key}", getattr(config.tls, key)) for key in ("ca", "cert", "key")]
-    if config.auth is not None:
-        named.append(("auth.password_file", config.auth.password_file))
-    for key, file in named:
-        if file and not os.access(file, os.R_OK):
-            yield f"{key}: {shown(file)} cannot be read, allowed: a file that this user may read"
 
 
 # --- a text → values and their lines ------------------------------------------------------------------------
@@ -241,7 +231,7 @@ def _config(source: Source) -> Config:
         balancers=balancers or (name,),
         copies=top.whole("copies", min(2, most), 1, most, "(as many as there are servers)"),
         listen=top.address("listen", LISTEN),
-        workers=top.whole("workers", 1, 1, 64, "workers"),
+        workers=top.whole("workers", 1, 1, MOST_WORKERS, "workers"),
         ring=ring,
         timing=_timing(top.table("timing")),
         limits=_numbers(top.table("limits"), Limits),

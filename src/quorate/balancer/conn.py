@@ -213,7 +213,7 @@ class Hub:
 
     def _let_go(self) -> None:
         """Read those clients again of whose requests half are answered."""
-        for client in [client for client in self.hold if len(client.queue) <= client.window // 2]:
+        for client in [c for c in self.hold if len(c.queue) <= c.window // 2 and c.need != FOREVER]:
             self.hold.discard(client)
             client.resume()
 

@@ -84,6 +84,10 @@ class Part(Op):
         self.missing: list[bytes] = []
         self.tried = tried
 
+    def fits(self, reply: bytes) -> bool:
+        """Tell whether all values are of keys that were asked for."""
+        return not self.of.home or set(self.keys).issuperset(keys(reply))
+
     def frame(self, data: bytes, start: int) -> int:
         """Return where the reply ends; its values are those of our keys, in our order, some of them missing.
 
@@ -223,6 +227,10 @@ class Everywhere(Op):
         if self.command.verb == b"flush_all":
             self.owing.add(server)
             self.router.miss_all(server)
+
+    def fits(self, reply: bytes) -> bool:
+        """Tell whether it can answer this command at all."""
+        return outcome.fits(self.command, reply)
 
     def replied(self, backend: Backend, reply: bytes) -> None:
         """Keep it."""

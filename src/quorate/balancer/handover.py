@@ -11,13 +11,20 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 STATE = "QUORATE_BALANCER_STATE"
 """The environment variable that tells the next process which descriptor holds the state."""
+
+SUPERVISOR = "QUORATE_BALANCER_SUPERVISOR"
+"""The one that tells a supervisor which became anew of its workers."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What `decode` raises for bytes that are no state."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,15 @@ class State:
     seq: int = 0
     filling: tuple[str, ...] = ()
 
+    def merged(self, other: State) -> State:
+        """Return it with the clients and the debts of another worker, which is no more."""
+        debts = dict(self.debts)
+        for name, keys in other.debts.items():
+            mine = debts.get(name, [])
+            debts[name] = None if keys is None or mine is None else [*mine, *keys]
+        filling = tuple(dict.fromkeys((*self.filling, *other.filling)))
+        return State({**self.clients, **other.clients}, debts, self.life, max(self.seq, other.seq), filling)
+
     def encode(self) -> bytes:
         """Return it as JSON."""
         clients = {str(inode): [_text(c.sent), _text(c.unread), c.skip] for inode, c in self.clients.items()}
@@ -51,11 +67,13 @@ class State:
 
 
 def decode(data: bytes) -> State:
-    """Read it back. ValueError, KeyError or TypeError: it is no state."""
+    """Read it back. One of UNREADABLE: it is no state."""
     seen: dict[str, Any] = json.loads(data)
-    clients = {int(i): ClientState(_bytes(s), _bytes(u), int(skip)) for i, (s, u, skip) in seen["clients"].items()}
+    clients = {
+        int(i): ClientState(_bytes(s), _bytes(u), max(0, int(skip))) for i, (s, u, skip) in seen["clients"].items()
+    }
     debts = {name: None if keys is None else [_bytes(key) for key in keys] for name, keys in seen["debts"].items()}
-    return State(clients, debts, str(seen["life"]), int(seen["seq"]), tuple(seen["filling"]))
+    return State(clients, debts, str(seen["life"]), int(seen["seq"]), tuple(map(str, seen["filling"])))
 
 
 def _text(data: bytes) -> str:
@@ -71,39 +89,58 @@ def inode(descriptor: int) -> int:
     return os.fstat(descriptor).st_ino
 
 
-def write_state(state: State) -> int:
-    """Write it to memory that a descriptor holds, and return that."""
-    descriptor = os.memfd_create("quorate-balancer-state", os.MFD_CLOEXEC)
-    data = state.encode()
-    while data:
-        data = data[os.write(descriptor, data) :]
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
+def write_state(state: State, descriptors: Sequence[int] = ()) -> int:
+    """Write it, and the numbers of descriptors, to memory that a descriptor holds; returns that one."""
+    memory = os.memfd_create("quorate-balancer-state", os.MFD_CLOEXEC)
+    with os.fdopen(memory, "wb", closefd=False) as file:
+        file.write(json.dumps(list(descriptors)).encode() + b"\n" + state.encode())
+    os.lseek(memory, 0, os.SEEK_SET)
+    return memory
 
 
-def read_state(descriptor: int) -> State:
+def read_state(memory: int) -> tuple[State, list[int]]:
     """Read what `write_state` wrote, and close it; what cannot be read is as if nothing was left."""
     try:
-        with os.fdopen(descriptor, "rb") as file:
+        with os.fdopen(memory, "rb") as file:
             file.seek(0)
-            return decode(file.read())
-    except (OSError, ValueError, KeyError, TypeError):
-        return State()
+            descriptors = [int(number) for number in json.loads(file.readline())]
+            return decode(file.read()), descriptors
+    except (OSError, *UNREADABLE):
+        return State(), []
 
 
-def become_anew(descriptors: list[int], state: int) -> None:
-    """Replace this process by a new one of the same program and arguments that inherits these descriptors."""
-    for descriptor in [*descriptors, state]:
-        os.set_inheritable(descriptor, True)
-    os.environ[STATE] = ",".join(map(str, [state, *descriptors]))
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the program that runs already
+def environment(memory: int) -> dict[str, str]:
+    """Return what tells a process where its state is."""
+    return {STATE: str(memory)}
 
 
 def inherited() -> tuple[State, list[int]]:
-    """Return what the former process left to this one through `exec`: its state and its sockets."""
-    numbers = [int(text) for text in os.environ.pop(STATE, "").split(",") if text.isdigit()]
-    if not numbers:
+    """Return what this process was left by the one before it or above it: state and sockets."""
+    text = os.environ.pop(STATE, "")
+    if not text.isdigit():
         return State(), []
-    for descriptor in numbers:
+    state, descriptors = read_state(int(text))
+    for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
-    return read_state(numbers[0]), numbers[1:]
+    return state, descriptors
+
+
+def is_supervised() -> bool:
+    """Whether this process was a supervisor before it became anew."""
+    return SUPERVISOR in os.environ
+
+
+def command() -> list[str]:
+    """Return how this program was started."""
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def become_anew(descriptors: Sequence[int], environment: Mapping[str, str]) -> None:
+    """Replace this process by a new one of the same program and arguments that inherits these descriptors.
+
+    Signals wait meanwhile: their default would end it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, True)
+    os.execve(sys.executable, command(), {**os.environ, **environment})  # noqa: S606 - the program that runs already

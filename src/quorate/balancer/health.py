@@ -23,6 +23,8 @@ from quorate.balancer.registers import CLEAN, DIRTY, FILLING, WAITING
 
 UPTIME_SLACK = 3.0
 """Seconds by which memcached's uptime, counted in whole seconds from two before its start, may be too small."""
+LASTING = "TLS: "
+"""How a reason begins that somebody must mend: it is told even of a server that is out already."""
 
 
 class State(enum.Enum):
@@ -142,11 +144,11 @@ class Health:
 
     def lost(self, why: str, now: float) -> bool:
         """The connection is gone, given up or never stood; True when that is news."""
-        news = self.state is State.UP or not self.failed_before
-        if self.state is not State.OUT:
-            self._enter(State.OUT, why if news else self.reason, now)
+        lost = self.state is State.UP or not self.failed_before
+        news = lost or (why.startswith(LASTING) and why != self.reason)
+        self._enter(State.OUT, why if news else self.reason, now)
         self.failed_before = True
-        self.losses += news
+        self.losses += lost
         return news
 
     def _enter(self, state: State, reason: str, now: float) -> None:

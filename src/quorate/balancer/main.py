@@ -5,22 +5,28 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from quorate.balancer import board, handover, notify, ring, sockets
 from quorate.balancer import config as settings
-from quorate.balancer import handover, notify, ring
-from quorate.balancer.config import Address, Config
+from quorate.balancer.board import Board, Place
+from quorate.balancer.config import Config
 from quorate.balancer.handover import ClientState, State
 from quorate.balancer.server import Loop
+from quorate.balancer.sockets import Left
 from quorate.balancer.worker import Worker
 
 DRAIN = 1.0
 """Seconds in which requests under way are still answered when the balancer ends or becomes anew."""
+BARRIER = 3.0
+"""Seconds that an ending worker waits for the service manager to take what it is to keep."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,40 +45,78 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except settings.ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    for note in config.notes:
+    place = board.place()
+    for note in config.notes if place is None else ():  # the supervisor says it for all
         say(note)
-    if config.workers > 1 or config.tls is not None:
-        what = "tls" if config.tls is not None else "workers"
-        sys.stderr.write(f"{asked.config}: {what}: is not supported yet, allowed: one worker, no [tls]\n")
-        return 2
     if asked.check:
         return 0
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the soft limit is for programs that still use select
+    if place is not None:
+        return Program(replace(config, workers=place.workers), place).run()
+    if config.workers > 1 or handover.is_supervised():
+        from quorate.balancer.supervisor import supervise  # noqa: PLC0415 - a worker does not pay for what it loads
+
+        return supervise(config)
     return Program(config).run()
 
 
 class Program:
-    """One worker in this process, and its way from the former process to the next."""
+    """One worker in this process, and its way from the former process to the next. `place`: it has siblings."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, place: Place | None = None) -> None:
         self.config = config
         self.anew = False
         self.check: subprocess.Popen[bytes] | None = None
-        state, sockets = received()
-        listeners = [sock for sock in sockets if is_listening(sock)]
-        self.listener = next((sock for sock in listeners if is_at(sock, config.listen)), None) or listen(config.listen)
-        for sock in listeners:
-            if sock is not self.listener:
-                sock.close()
-        pages = listen(config.metrics.listen) if config.metrics is not None else None
-        self.worker = make_worker(config, config.name, config.balancers, state)
+        self.place = place
+        left = sockets.gathered(sockets.received(), 1)[1]
+        self.listener, pages = self._listeners(left)
+        number = place.number if place is not None else 1
+        names = [worker_name(name, n) for name in config.balancers for n in range(1, config.workers + 1)]
+        self.worker = make_worker(config, worker_name(config.name, number), names, left.state)
+        self.board = Board(place.board, place.workers, number, config.servers) if place is not None else None
+        self.worker.board = self.board
+        if place is not None:
+            self.worker.log = lambda text: say(f"worker {number}: {text}")
         self.loop = Loop(self.worker, config, self.listener, pages)
-        for sock in sockets:
-            if sock not in listeners:
-                self.loop.adopt(sock, state.clients.get(handover.inode(sock.fileno()), ClientState()))
+        for sock in left.clients:
+            self.loop.adopt(sock, left.state.clients.get(handover.inode(sock.fileno()), ClientState()))
         self._watchdog = notify.watchdog()
         self._told = 0.0
         self.loop.at_probe = self._alive
         on_signals(self.loop, {signal.SIGTERM: self._end, signal.SIGINT: self._end, signal.SIGHUP: self._reload})
+        if place is not None:
+            self._outlive_nobody(place.supervisor)
+
+    def _listeners(self, left: Left) -> tuple[socket.socket, socket.socket | None]:
+        """Return where clients connect, and where the pages are asked for: the supervisor's, or this process's own."""
+        if self.place is not None:
+            listener = socket.socket(fileno=self.place.listener)
+            listener.listen(sockets.BACKLOG)
+            return listener, socket.socket(fileno=self.place.inner)
+        chosen = next((sock for sock in left.listeners if sockets.is_at(sock, self.config.listen)), None)
+        for sock in left.listeners:
+            if sock is not chosen:
+                left.clients += sockets.drained(sock)
+        metrics = self.config.metrics
+        pages = sockets.listen(metrics.listen) if metrics is not None else None
+        return chosen or sockets.listen(self.config.listen), pages
+
+    def _outlive_nobody(self, supervisor: int) -> None:
+        """End when the supervisor is gone: another one would not know of this worker."""
+        try:
+            descriptor = os.pidfd_open(supervisor)
+        except ProcessLookupError:
+            self._end()
+            return
+
+        def gone() -> None:
+            self.loop.unwatch(descriptor)
+            self._end()
+
+        self.loop.watch(descriptor, gone)
+        if os.getppid() != supervisor:
+            self._end()
 
     def run(self) -> int:
         """Serve until told to end; hand over what the next process can use."""
@@ -82,16 +126,36 @@ class Program:
         self.loop.run()
         clients = self.loop.leave()
         noted = {handover.inode(fd): left for fd, left in clients.items()}
-        state = handover.write_state(self.worker.leave(noted))
-        descriptors = [self.listener.fileno(), *clients]
+        state = self.worker.leave(noted)
         if self.anew:
-            handover.become_anew(descriptors, state)
-        notify.notify("STOPPING=1")
-        notify.keep(descriptors, "sockets")
-        notify.keep([state], "state")
+            self._become_anew(state, list(clients))
+        if self.place is None:
+            notify.notify("STOPPING=1")
+        self._keep(state, list(clients))
         return 0
 
+    def _become_anew(self, state: State, clients: list[int]) -> None:
+        own = [self.listener.fileno(), *clients] if self.place is None else clients
+        memory = handover.write_state(state, own)
+        handover.become_anew([*own, memory], handover.environment(memory))
+
+    def _keep(self, state: State, clients: list[int]) -> None:
+        """Have the service manager keep what the next process can use. The supervisor keeps where clients connect."""
+        number = self.place.number if self.place is not None else 1
+        suffix = f".{number}" if number > 1 else ""
+        listener = [self.listener.fileno()] if self.place is None else []
+        notify.keep([*listener, *clients], f"sockets{suffix}")
+        notify.keep([handover.write_state(state)], f"state{suffix}")
+        if self.place is not None:
+            notify.barrier(BARRIER)
+
     def _alive(self) -> None:
+        if self.board is not None:
+            self.board.beat()
+            if self.loop.is_open and not self._told:
+                self.board.serve()
+                self._told = self.worker.now
+            return
         if self.loop.is_open and not self._told:
             notify.notify(f"READY=1\nMAINPID={os.getpid()}")
             self._told = self.worker.now
@@ -105,7 +169,7 @@ class Program:
     def _reload(self) -> None:
         """Have the new program check the new configuration; only if it is well does it take over."""
         if self.check is None:
-            self.check = subprocess.Popen([sys.executable, *sys.orig_argv[1:], "--check"])
+            self.check = subprocess.Popen([*handover.command(), "--check"])
             descriptor = os.pidfd_open(self.check.pid)
             self.loop.watch(descriptor, lambda: self._checked(descriptor))
 
@@ -122,21 +186,9 @@ class Program:
             self.loop.stop(DRAIN)
 
 
-def received() -> tuple[State, list[socket.socket]]:
-    """Return what a former process left, through `exec` or through the service manager."""
-    state, descriptors = handover.inherited()
-    kept = notify.kept()
-    for descriptor in kept.pop("state", []):
-        state = handover.read_state(descriptor)
-        notify.notify("FDSTOREREMOVE=1\nFDNAME=state")
-    for descriptor in kept.pop("sockets", []):
-        descriptors.append(descriptor)
-    notify.notify("FDSTOREREMOVE=1\nFDNAME=sockets")
-    sockets = []
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-        sockets.append(socket.socket(fileno=descriptor))
-    return state, sockets
+def worker_name(name: str, number: int) -> str:
+    """Return under which name a worker writes its register."""
+    return name if number == 1 else f"{name}/{number}"
 
 
 def make_worker(config: Config, name: str, names: Sequence[str], state: State) -> Worker:
@@ -151,27 +203,6 @@ def make_worker(config: Config, name: str, names: Sequence[str], state: State) -
     return worker
 
 
-def is_listening(sock: socket.socket) -> bool:
-    """Whether clients connect to it."""
-    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-
-
-def is_at(sock: socket.socket, address: Address) -> bool:
-    """Whether it listens where the configuration says."""
-    found = sock.getsockname()
-    return isinstance(found, tuple) and found[:2] == (address.host, address.port)
-
-
-def listen(address: Address) -> socket.socket:
-    """Open an address at which clients connect."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((address.host, address.port))
-    sock.listen(1024)
-    return sock
-
-
 def on_signals(loop: Loop, actions: dict[signal.Signals, Callable[[], None]]) -> None:
     """Act on signals within the loop: they are bytes in a pipe that it reads."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -184,6 +215,7 @@ def on_signals(loop: Loop, actions: dict[signal.Signals, Callable[[], None]]) ->
             actions.get(signal.Signals(number), int)()
 
     loop.watch(reader, caught)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handover.SIGNALS)  # they waited while the process became anew
 
 
 def say(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import os
+import select
 import socket
 from collections.abc import Sequence
 
@@ -38,6 +39,20 @@ def keep(descriptors: Sequence[int], name: str) -> None:
     """Have the service manager keep descriptors until this service's next process."""
     for first in range(0, len(descriptors), MAX_DESCRIPTORS):
         notify(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", descriptors[first : first + MAX_DESCRIPTORS])
+
+
+def barrier(seconds: float) -> None:
+    """Wait until the service manager has taken what it was sent: it does not know who sent it once that is gone."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        sent = notify("BARRIER=1", [writer])
+    finally:
+        os.close(writer)
+    if sent:
+        poll = select.poll()
+        poll.register(reader)
+        poll.poll(1000 * seconds)  # until the other end is closed
+    os.close(reader)
 
 
 def kept() -> dict[str, list[int]]:

@@ -96,7 +96,7 @@ class Change(Op):
 
     def fits(self, reply: bytes) -> bool:
         """Tell whether it can answer this command at all."""
-        return (reply == _STORED and bool(self.block)) or outcome.fits(self.command, reply)
+        return (reply == _STORED and self.shape is Shape.LINE and bool(self.block)) or outcome.fits(self.command, reply)
 
     def owes(self, server: int) -> None:
         """Remember that a copy may not have it."""
@@ -275,7 +275,7 @@ class Follower(Op):
 
     def fits(self, reply: bytes) -> bool:
         """Tell whether it can answer this command at all."""
-        return outcome.fits(self.of.command, reply) or reply == b"STORED\r\n"
+        return outcome.fits(self.of.command, reply) or (reply == _STORED and self.shape is Shape.LINE)
 
     def replied(self, backend: Backend, reply: bytes) -> None:
         """Compare."""

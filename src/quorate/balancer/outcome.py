@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quorate.balancer import meta
 from quorate.balancer.command import VERBS, Command, Shape, Way
-from quorate.balancer.replies import ERRORS, values
+from quorate.balancer.replies import ERRORS, keys, values
 
 _FOLLOWED_BY_SET = frozenset({b"add", b"replace", b"cas"})
 _STORAGE = frozenset({b"set", b"append", b"prepend"}) | _FOLLOWED_BY_SET
@@ -19,7 +19,9 @@ _CERTAIN = {
 
 
 def fits(command: Command, reply: bytes) -> bool:
-    """Whether a complete reply can be one to this verb at all; if not, it belongs to something else (law 1)."""
+    """Whether a complete reply can be one to this command at all; if not, it belongs to something else (law 1)."""
+    if reply.startswith(b"VALUE "):
+        return all(key in command.keys for key in keys(reply))
     return reply.startswith(VERBS[command.verb].replies + ERRORS)
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_REQUEST = 8192
 """Bytes of a request's head; longer ones are refused."""
+METRICS, HEALTH = b"/metrics", b"/health"
+WELL, UNWELL = "200 OK", "503 Service Unavailable"
+FIGURES = "text/plain; version=0.0.4"
 _HEAD = (
     "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
 )
@@ -33,24 +36,32 @@ class Visitor(Conn):
 
 def answer(request: bytes, worker: Worker) -> bytes:
     """Return the whole answer, or nothing while the request's head is not complete."""
+    path, refusal = wanted(request)
+    if path == METRICS:
+        return page(request, "200 OK", metrics(worker), FIGURES)
+    if path == HEALTH:
+        return page(request, WELL if worker.view.is_valid(worker.now) else UNWELL, health(worker))
+    return refusal
+
+
+def wanted(request: bytes) -> tuple[bytes, bytes]:
+    """Return which page a request is for, or else what to answer at once: nothing while its head is not complete."""
     if b"\r\n\r\n" not in request:
-        return _page("431 Request Header Fields Too Large", "too long\n") if len(request) > MAX_REQUEST else b""
+        too_long = page(b"", "431 Request Header Fields Too Large", "too long\n")
+        return b"", too_long if len(request) > MAX_REQUEST else b""
     words = request.split(b"\r\n", 1)[0].split(b" ")
     if len(words) != 3 or words[0] not in {b"GET", b"HEAD"}:
-        return _page("405 Method Not Allowed", "only GET\n")
-    if words[1] == b"/metrics":
-        page = _page("200 OK", metrics(worker), "text/plain; version=0.0.4")
-    elif words[1] == b"/health":
-        well = worker.view.is_valid(worker.now)
-        page = _page("200 OK" if well else "503 Service Unavailable", health(worker))
-    else:
-        page = _page("404 Not Found", "there are /metrics and /health\n")
-    return page if words[0] == b"GET" else page[: page.index(b"\r\n\r\n") + 4]
+        return b"", page(b"", "405 Method Not Allowed", "only GET\n")
+    if words[1] in {METRICS, HEALTH}:
+        return words[1], b""
+    return b"", page(request, "404 Not Found", "there are /metrics and /health\n")
 
 
-def _page(status: str, body: str, kind: str = "text/plain") -> bytes:
+def page(request: bytes, status: str, body: str, kind: str = "text/plain") -> bytes:
+    """Return an answer to a request; to HEAD without the body."""
     data = body.encode()
-    return _HEAD.format(status=status, kind=kind, size=len(data)).encode() + data
+    head = _HEAD.format(status=status, kind=kind, size=len(data)).encode()
+    return head if request.startswith(b"HEAD ") else head + data
 
 
 def health(worker: Worker) -> str:

@@ -18,6 +18,7 @@ from quorate.balancer.command import (
     MAX_BLOCK,
     MAX_KEY,
     MAX_LINE,
+    MAX_SENT,
     TOO_LARGE,
     VERBS,
     Command,
@@ -53,7 +54,10 @@ def parse(line: bytes, max_value: int) -> Command:
     verb = VERBS[words[0]]
     if not verb.least <= len(words) <= verb.most:
         return local(ERROR, verb=words[0])
-    return read(words, max_value)
+    command = read(words, max_value)
+    if len(command.line) > MAX_SENT and command.shape is not Shape.VALUES:
+        return local(LINE_TOO_LONG, ends=True)
+    return command
 
 
 def _unknown(words: list[bytes]) -> Command:

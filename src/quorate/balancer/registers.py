@@ -18,6 +18,8 @@ PROVISIONAL = 5
 """Seconds that a value lives which was copied and is not settled (filling.py)."""
 UNSETTLED = PROVISIONAL + 1.0
 """Seconds after which nothing of that kind is left by a balancer that stands still."""
+MOST_DIGITS = 20
+"""Of a sequence number: anybody can write an item, and a number of 5,000 digits is an error to Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,18 @@ class Register:
 def decode(value: bytes, servers: int) -> Register | None:
     """Read an item's value; None when it is no register for so many servers."""
     parts = value.decode("ascii", "replace").split(" ")
-    if len(parts) != 6 or parts[0] != "1" or not parts[2].isdigit():
+    if len(parts) != 6 or parts[0] != "1" or not _is_number(parts[2]):
         return None
     if len(parts[4]) != servers or not MARKS.issuperset(parts[4]):
         return None
     taken = [text.partition(":") for text in parts[5].split(",") if text != "-"]
-    if not all(seq.isdigit() for _, _, seq in taken):
+    if not all(_is_number(seq) for _, _, seq in taken):
         return None
     return Register(parts[1], int(parts[2]), parts[3], parts[4], {name: int(seq) for name, _, seq in taken})
+
+
+def _is_number(text: str) -> bool:
+    return text.isdigit() and len(text) <= MOST_DIGITS
 
 
 def quorum(servers: int) -> int:

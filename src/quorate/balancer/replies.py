@@ -57,7 +57,7 @@ _WORDS: dict[Shape, tuple[bytes, ...]] = {
     Shape.LINES: (b"STAT ", b"PREFIX ", b"ITEM ", b"END\r\n", b"OK\r\n", b"RESET\r\n"),
 }
 _CAS_IN_VALUE = re.compile(rb"(VALUE [^ \n]+ [0-9]+ ([0-9]+) )([0-9]+)\r\n")
-_CAS_IN_META = re.compile(rb" c([0-9]+)(?=[ \r])")
+_CAS_IN_META = re.compile(rb" c([0-9]{1,20})(?=[ \r])")
 
 
 class BadReply(Exception):
@@ -192,8 +192,8 @@ def sealed(reply: bytes, server: int, generation: int) -> bytes:
 
 _FIRST = frozenset({b"pid", b"uptime", b"time", b"version", b"libevent", b"pointer_size", b"hash_power_level"})
 """Figures that do not add up: one server's are shown."""
-_WHOLE = re.compile(rb"-?[0-9]+\Z")
-_FRACTION = re.compile(rb"-?[0-9]+\.[0-9]+\Z")
+_WHOLE = re.compile(rb"-?[0-9]{1,20}\Z")
+_FRACTION = re.compile(rb"-?[0-9]{1,20}\.[0-9]{1,20}\Z")
 
 
 def merge_stats(replies: Sequence[bytes]) -> bytes:

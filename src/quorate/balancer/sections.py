@@ -45,7 +45,8 @@ class Mistake(NamedTuple):
 
     def told(self, file: str) -> str:
         """Tell it in one line, as compilers do."""
-        return f"{file}:{self.line}: {self.key}: {self.what}" if self.key else f"{file}:{self.line}: {self.what}"
+        text = f"{self.key}: {self.what}" if self.key else self.what
+        return f"{file}:{self.line}: " + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @dataclass

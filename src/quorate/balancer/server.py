@@ -6,17 +6,21 @@ import contextlib
 import errno
 import select
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from quorate.balancer.config import Address, Config
+from quorate.balancer.config import Config
 from quorate.balancer.conn import Conn
 from quorate.balancer.handover import ClientState
+from quorate.balancer.opening import Opening
 from quorate.balancer.pages import Visitor
 from quorate.balancer.session import Backend, Client
 from quorate.balancer.worker import Worker
+
+if TYPE_CHECKING:
+    from quorate.balancer.opening import Socket
 
 READ = 65536
 """Bytes of one read: no client gets more of a loop tick than that."""
@@ -24,18 +28,17 @@ SWEEP = 0.005
 """Seconds between two looks for what is late."""
 PAUSE = 0.2
 """Seconds between two looks at the clock after which what is believed of others is looked at before it is used."""
-CONNECT = 0.25
-"""Seconds that a connection to a server may take to stand."""
 START = 1.0
 """Seconds after which clients are served even if no quorum of servers was found."""
+TELL = 60.0
+"""Seconds between two log lines that say that no client can be taken."""
 VISITORS = 32
 """Connections to the pages at a time."""
 SLOW_OUTPUT = 262_144
 """Bytes waiting for a client that does not read; from there on nothing more is read from it."""
-TOTAL_OUTPUT = 50_331_648
+TOTAL_OUTPUT = 33_554_432
 """Bytes waiting for all slow clients of a worker; beyond, those who let most of it wait are closed."""
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
-_RESET = struct.pack("ii", 1, 0)
 
 
 class Peer:
@@ -43,7 +46,7 @@ class Peer:
 
     __slots__ = ("conn", "fd", "feed", "left", "loop", "mask", "recv", "send", "sock", "waiting", "written")
 
-    def __init__(self, loop: Loop, sock: socket.socket, conn: Conn) -> None:
+    def __init__(self, loop: Loop, sock: Socket, conn: Conn) -> None:
         self.loop = loop
         self.sock = sock
         self.conn = conn
@@ -130,7 +133,7 @@ class Peer:
             self.written = 0
             self.conn.waits = False
             self.watch(self.mask | _IN)
-            self.feed(b"")
+            self.conn.data_received(b"")
 
     def quick(self) -> None:
         """Acknowledge at once: a client that wants no reply (noreply) may wait for that before it says more (Nagle)."""
@@ -141,8 +144,13 @@ class Peer:
         """Close the socket."""
         if self.loop.peers.pop(self.fd, None) is None:
             return
+        # Peer and connection know each other: they stay until the collector runs, but not with what nobody will read.
+        self.left.clear()
+        self.conn.out = []
         if isinstance(self.conn, Client):
             self.loop.buffered -= self.waiting
+            for req in self.conn.queue:
+                req.resp = b""
         self.sock.close()
 
 
@@ -155,7 +163,7 @@ class Loop:
         self.listener = listener
         self.epoll = select.epoll()
         self.peers: dict[int, Peer] = {}
-        self.opening: dict[int, tuple[socket.socket, Backend, float]] = {}
+        self.opening = Opening(worker, config, self.epoll, self._stands)
         self.others: dict[int, Callable[[], None]] = {}  # signals and whatever else is watched for reading
         self.clients = 0
         self.visitors = 0
@@ -163,6 +171,8 @@ class Loop:
         self.probe_every = config.timing.probe / 1000
         self.at_probe: Callable[[], None] = int  # type: ignore[assignment]  # the watchdog's, say
         self.is_open = False  # clients are read
+        self.full = False  # no client can be taken, until the next probe
+        self.told_full = -TELL
         self.until: float | None = None
         worker.clients = lambda: self.clients
         if pages is not None:
@@ -220,20 +230,26 @@ class Loop:
                 worker.flush()
             if now >= next_probe:
                 next_probe = now + self.probe_every
-                self._open_missing()
-                worker.probe()
-                worker.flush()
-                self.at_probe()
+                self._probe()
             if not self.is_open and self.until is None and (worker.is_ready or now > began + START):
                 self.open()
             wait = SWEEP if events or self._waits() else max(0.0, next_probe - now)
+
+    def _probe(self) -> None:
+        """Do what is done at every probe interval."""
+        if self.full:
+            self._look_again()
+        self.opening.call_missing()
+        self.worker.probe()
+        self.worker.flush()
+        self.at_probe()
 
     def stop(self, seconds: float) -> None:
         """Read no more from clients, and end once the requests under way are answered, or after so many seconds."""
         if self.until is None:
             self.until = self.worker.now + seconds
-            if self.is_open:
-                self.epoll.unregister(self.listener.fileno())
+            if self.is_open and not self.full:
+                self.unwatch(self.listener.fileno())
             self.is_open = False
             for peer in self.peers.values():
                 if isinstance(peer.conn, Client):
@@ -264,8 +280,8 @@ class Loop:
         return any(isinstance(p.conn, Client) and p.conn.queue for p in self.peers.values())
 
     def _other(self, fd: int, event: int) -> None:
-        if fd in self.opening:
-            self._opened(fd, event)
+        if fd in self.opening.calls:
+            self.opening.goes_on(fd, event)
         elif fd in self.others:
             self.others[fd]()
 
@@ -279,7 +295,7 @@ class Loop:
                 return
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                    self.worker.log(f"no client can be taken: {error.strerror}")
+                    self._rest(error.strerror or "")
                 return
             if self.clients >= self.config.limits.connections:
                 with contextlib.suppress(OSError):
@@ -288,6 +304,19 @@ class Loop:
                 continue
             self.adopt(sock)
 
+    def _rest(self, why: str) -> None:
+        """Take nobody until the next probe: those who wait would be looked at without end."""
+        self.full = True
+        self.unwatch(self.listener.fileno())
+        if self.worker.now - self.told_full >= TELL:
+            self.told_full = self.worker.now
+            self.worker.log(f"no client can be taken: {why}")
+
+    def _look_again(self) -> None:
+        self.full = False
+        if self.is_open:
+            self.watch(self.listener.fileno(), self._accept)
+
     def adopt(self, sock: socket.socket, state: ClientState | None = None) -> None:
         """Serve a client, from where its former process left it."""
         sock.setblocking(False)
@@ -295,6 +324,7 @@ class Loop:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = Client(self.worker)
         peer = Peer(self, sock, client)
+        peer.feed = self.worker.wary(client.data_received)
         self.clients += 1
         if state is not None:
             client.buf = state.sent
@@ -329,6 +359,7 @@ class Loop:
         if conn.closed:
             return
         if isinstance(conn, Backend):
+            self.opening.put_off(conn.server, why)
             self.worker.give_up(conn, why)
             return
         conn.closed = True
@@ -341,46 +372,6 @@ class Loop:
 
     # --- servers -------------------------------------------------------------------------------------------------
 
-    def _open_missing(self) -> None:
-        for fd, (sock, backend, since) in list(self.opening.items()):
-            if self.worker.now - since > CONNECT:
-                self._not_opened(fd, sock, backend, "does not answer the call")
-        under_way = {backend.server for _, backend, _ in self.opening.values()}
-        for server, present in enumerate(self.worker.connections):
-            if present is None and server not in under_way:
-                self._open(server, self.config.servers[server].address)
-
-    def _open(self, server: int, address: Address) -> None:
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.config.timing.deadline)
-        # However it is closed, even by the death of this process, nothing of it is delivered any more.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        backend = Backend(self.worker, server, self.worker.latencies[server, b"get"])
-        outcome = sock.connect_ex((address.host, address.port))
-        fd = sock.fileno()
-        self.opening[fd] = (sock, backend, self.worker.now)
-        if outcome in {0, errno.EINPROGRESS}:
-            self.epoll.register(fd, _OUT)
-        else:
-            self._not_opened(fd, sock, backend, errno.errorcode.get(outcome, str(outcome)))
-
-    def _opened(self, fd: int, event: int) -> None:
-        sock, backend, _ = self.opening[fd]
-        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error or event & select.EPOLLERR:
-            self._not_opened(fd, sock, backend, errno.errorcode.get(error, "fails"))
-            return
-        del self.opening[fd]
-        self.epoll.unregister(fd)
-        host, port = sock.getsockname()[:2]
-        backend.local = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    def _stands(self, sock: Socket, backend: Backend) -> None:
         Peer(self, sock, backend)
         self.worker.connected(backend)
-
-    def _not_opened(self, fd: int, sock: socket.socket, backend: Backend, why: str) -> None:
-        del self.opening[fd]
-        sock.close()
-        if self.worker.health[backend.server].lost(why, self.worker.now):
-            self.worker.log(f"server {self.config.servers[backend.server].name} is out: {why}")

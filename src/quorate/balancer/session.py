@@ -23,7 +23,8 @@ from quorate.balancer.protocol import parse
 from quorate.balancer.replies import BadReply, frame
 
 _END = b"END\r\n"
-_CR, _SPACE, _V = 13, 32, 86
+_HEAD = re.compile(rb"VALUE ([^ \n]++) [0-9]{1,10}+ ([0-9]{1,10}+)\r\n").match
+_CR = 13
 
 
 _SET = re.compile(rb"set ([^ \0\r\n]{1,250}+) [0-9]{1,9}+ [0-9]{1,9}+ ([0-9]{1,9}+)\r\n")
@@ -76,6 +77,7 @@ class Client(Conn):
         if self.need:
             data = self.joined(data)
             if not data:
+                self._enough()
                 return
         elif self.buf:
             data = self.buf + data
@@ -153,8 +155,14 @@ class Client(Conn):
             self._refuse(command)
         elif (op := self.hub.dispatch(self, command, block)) is not None and op.blocks and op.pending:
             self.stash(data, end, FOREVER)
+            self._enough()
             return -1
         return end
+
+    def _enough(self) -> None:
+        """Read no more while so much waits behind a command that cannot be overtaken."""
+        if self.need == FOREVER and self.have > MAX_LINE and not self.waits:
+            self.hub.paused(self)
 
     def _refuse(self, command: Command) -> None:
         """Answer without a server; a value that is too large takes the old one with it, as in memcached."""
@@ -177,7 +185,7 @@ class Client(Conn):
             if answer:
                 self.answer(answer, ends=True)
                 return -1
-        if len(data) - pos > MAX_LINE:
+        if len(data) - pos > MAX_LINE + 1:  # a CR may be the last of it
             self.answer(b"CLIENT_ERROR line too long\r\n", ends=True)
         else:
             self.buf = data[pos:]
@@ -262,26 +270,23 @@ class Backend(Conn):
 
     def _gets(self, data: bytes, start: int, size: int) -> int:
         """Take the replies to lone gets while such are the oldest requests; returns where the next reply begins."""
-        fifo, find, rfind, hub = self.fifo, data.find, data.rfind, self.hub
+        fifo, hub = self.fifo, self.hub
         popleft = fifo.popleft
         while start < size:
             req: Req = fifo[0]
             if not isinstance(req, Get):
                 break
-            nl = find(b"\n", start)
-            end = nl + 1
-            if data[start] == _V and nl > 0:
-                end = nl + 8 + int(data[rfind(b" ", start, nl) : nl])  # the value, CRLF, END
-            if nl < 0 or end > size:
+            head = _HEAD(data, start)
+            # the value, CRLF, END; or one line
+            end = head.end() + int(head[2]) + 7 if head is not None else data.find(b"\n", start) + 1
+            if not 0 < end <= size:
                 self.stash(data, start, end - start)
                 return start
             self.gets += 1
-            if data[start] != _V:
+            if head is None or head[1] != req.key or not data.startswith(b"\r\nEND\r\n", end - 7):
                 self._no_value(req, data[start:end])
                 start = end
                 continue
-            if not data.startswith(req.key + b" ", start + 6) or not data.startswith(b"\r\nEND\r\n", end - 7):
-                raise BadReply
             popleft()
             if req.pending:
                 req.pending = 0
@@ -302,9 +307,11 @@ class Backend(Conn):
         return start
 
     def _no_value(self, req: Get, reply: bytes) -> None:
-        """Take a miss, or an error line, which is as good as one."""
-        if reply != _END and frame(Shape.VALUES, reply, 0) != len(reply):
-            raise BadReply
+        """Take a miss, an error line, or the value of another key: memcached reads a key only as far as its NUL."""
+        if reply != _END:
+            other = reply.startswith(b"V") and b"\0" not in req.key
+            if other or frame(Shape.VALUES, reply, 0) != len(reply):
+                raise BadReply
         self.fifo.popleft()
         if req.pending:
             self.hub.missed(req, self)

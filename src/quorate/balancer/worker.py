@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from quorate.balancer.board import OUT, UNKNOWN, UP, Board
 from quorate.balancer.command import Command, Way, split
 from quorate.balancer.config import Config
 from quorate.balancer.conn import Get, Hub, Op, Req
@@ -66,17 +67,20 @@ class Worker(Hub):
         self.counts = dict.fromkeys(("hedged_reads", "refused_changes", "replayed_keys", "emptied", "filled_keys"), 0)
         self.clients: Callable[[], int] = int
         self._routed: object = None
+        self.board: Board | None = None  # what other workers of this controller say
+        self.witnessed = [False] * len(config.servers)  # given up for what the server did to this worker
 
     # --- servers come and go -------------------------------------------------------------------------------------
 
     def connected(self, backend: Backend) -> None:
         """A connection stands: get to know who answers."""
+        self.witnessed[backend.server] = False
         self.connections[backend.server] = backend
         self.health[backend.server].connected(self.now)
         self.mending.greet(backend)
 
-    def give_up(self, backend: Backend, why: str) -> None:
-        """Reset a connection and find other ways for what waits on it."""
+    def give_up(self, backend: Backend, why: str, *, witnessed: bool = True) -> None:
+        """Reset a connection and find other ways for what waits on it. `witnessed`: by the fault of the server."""
         if backend.closed:
             return
         backend.close()
@@ -87,6 +91,7 @@ class Worker(Hub):
             health = self.health[server]
             if any(req.mutates for req in backend.fifo):
                 health.given_up.add(backend.local)
+            self.witnessed[server] = witnessed and health.state is Use.UP
             if health.lost(why, self.now):
                 self.log(f"server {self.config.servers[server].name} is out: {why}")
         self.update_routes()
@@ -112,16 +117,50 @@ class Worker(Hub):
         """Compute the routes again where anything changed that they rest on."""
         used = self.used()
         valid = self.view.is_valid(self.now) and self.mending.may_tell
+        marks = [health.mark() for health in self.health]
         readable = [
-            valid and health.mark() == CLEAN and self.view.mark(server, self.now) == CLEAN
-            for server, health in enumerate(self.health)
+            valid and mark == CLEAN and self.view.mark(server, self.now) == CLEAN for server, mark in enumerate(marks)
         ]
+        if self.board is not None:
+            if self.mending.may_tell:  # before, a mark of our former life would be hidden
+                self.board.write([self._seen_as(server) for server in range(len(marks))], marks)
+            readable = [well and not self.board.marked(server) for server, well in enumerate(readable)]
         state = (used, readable)
         if state != self._routed:
             self._routed = state
             near = [server.near for server in self.config.servers]
             for route in self.routes:
                 route.update(used, readable, near)
+
+    # --- other workers of this controller ------------------------------------------------------------------------
+
+    def _seen_as(self, server: int) -> bytes:
+        if self.health[server].state is Use.UP:
+            return UP
+        return OUT if self.witnessed[server] else UNKNOWN
+
+    def wary(self, feed: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """Return how to take what a client says, with what other workers know by then."""
+        board = self.board
+        if board is None:
+            return feed
+
+        def fed(data: bytes) -> None:
+            if board.has_news():
+                self.heed()
+            feed(data)
+
+        return fed
+
+    def heed(self) -> None:
+        """Take in what other workers say: what they mark is not read, and what they give up is given up once."""
+        if self.board is None:
+            return
+        for worker, server in self.board.read():
+            backend = self.connections[server]
+            if backend is not None:
+                self.give_up(backend, f"worker {worker} has given it up", witnessed=False)
+        self.update_routes()
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -229,6 +268,8 @@ class Worker(Hub):
     def sweep(self) -> None:
         """Look for what is late. The loop has read everything that had come before it calls this."""
         now = self.now
+        if self.board is not None and self.board.has_news():
+            self.heed()
         # Without another copy, or with a server out already, one that is only slow would take values or quorum away.
         spare = self.config.copies > 1 and all(health.state is Use.UP for health in self.health)
         patience = self.suspect if spare else max(self.suspect, LAST_PATIENCE * self.deadline)
@@ -275,7 +316,7 @@ class Worker(Hub):
             self.mending.unpublish()
             for backend in self.connections:
                 if backend is not None:
-                    self.give_up(backend, "this process was paused")
+                    self.give_up(backend, "this process was paused", witnessed=False)
         self.now = now
         self.update_routes()
 

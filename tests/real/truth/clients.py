@@ -70,7 +70,7 @@ class Writer:
     async def run(self) -> None:
         """Change each key about once in its period, until the writers' end."""
         rng = random.Random(f"{self.schedule.seed} writer {self.number}")
-        self._wires = [Wire(self.world, self.recorder, via) for via in range(CONTROLLERS)]
+        self._wires = [Wire(self.world, self.recorder, via, faithful=True) for via in range(CONTROLLERS)]
         periods = dict(zip(names(self.number), PERIODS, strict=True))
         due = {key: rng.uniform(0, 0.4) for key in periods}
         while (soonest := min(due.values())) < self.schedule.quiet:

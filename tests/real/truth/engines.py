@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from real.truth.schedule import CONTROLLERS
@@ -27,17 +28,18 @@ def address(controller: int) -> str:
 class Engine:
     """How one is configured and started: `argv` from the path of its configuration and a folder for what it writes.
 
-    `meta`: whether it understands memcached's meta commands, and gat.
+    `meta`: whether it understands memcached's meta commands, and gat. `workers`: its processes on each controller.
     """
 
     name: str
     config: Callable[[int], str]
     argv: Callable[[Path, Path], list[str]]
     meta: bool
+    workers: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def engine(name: str, without: str = "") -> Engine:
+def engine(name: str, without: str = "", workers: int = 1) -> Engine:
     """Return the engine of this name; `without` names the law that the balancer leaves out."""
     if name == "twemproxy":
         return Engine(name, _twemproxy, _nutcracker, meta=False)
@@ -47,10 +49,10 @@ def engine(name: str, without: str = "") -> Engine:
     def argv(config: Path, _folder: Path) -> list[str]:
         return [*program, "-c", str(config)]
 
-    return Engine(name, _balancer, argv, meta=True, environment=environment)
+    return Engine(name, partial(_balancer, workers), argv, meta=True, workers=workers, environment=environment)
 
 
-def _balancer(controller: int) -> str:
+def _balancer(workers: int, controller: int) -> str:
     names = ", ".join(f'"controller{number + 1}"' for number in range(CONTROLLERS))
     servers = "".join(
         f'[[servers]]\nname = "controller{number + 1}"\naddress = "{address(number)}:{SERVER_PORT}"\n'
@@ -58,7 +60,7 @@ def _balancer(controller: int) -> str:
     )
     return (
         f'listen = "127.0.0.1:{CLIENT_PORT}"\nname = "controller{controller + 1}"\nbalancers = [{names}]\n'
-        f"copies = 2\n{servers}"
+        f"copies = 2\nworkers = {workers}\n{servers}"
     )
 
 

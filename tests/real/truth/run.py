@@ -26,7 +26,7 @@ if __name__ == "__main__":
 
 from real.truth import checker, scenarios
 from real.truth.clients import crowd
-from real.truth.engines import engine
+from real.truth.engines import Engine, engine
 from real.truth.recorder import Recorder
 from real.truth.world import World
 
@@ -44,6 +44,7 @@ class Campaign:
     folder: Path
     without: str = ""
     parallel: int = 2
+    workers: int = 1
 
     def run(self, plans: Iterable[str]) -> Iterator[tuple[str, checker.Report]]:
         """Yield each plan's name (a seed or a scenario) and what was found, in their order."""
@@ -54,6 +55,7 @@ class Campaign:
         """Run one plan in a process of its own, then judge what it left on disk."""
         history = self.folder / plan / "history.jsonl"
         own = ["--one", plan, "--engine", self.engine, "--folder", str(self.folder), "--without", self.without]
+        own += ["--workers", str(self.workers)]
         done = subprocess.run([sys.executable, __file__, *own], capture_output=True, text=True, check=False, timeout=60)
         if done.returncode != 0:
             raise RuntimeError(f"{plan} did not run:\n{done.stderr}")
@@ -69,10 +71,10 @@ def lacks(name: str) -> str:
     return f"needs the packages {', '.join(missing)}" if missing else ""
 
 
-async def one(name: str, engine_name: str, without: str, folder: Path) -> None:
+async def one(name: str, between: Engine, folder: Path) -> None:
     """Run one schedule in this process; its history is in the folder afterwards."""
     plan = scenarios.plan(name)
-    with World(engine(engine_name, without), folder) as world:
+    with World(between, folder) as world:
         await world.ready(READY)
         recorder = Recorder(folder / "history.jsonl")
         try:
@@ -98,6 +100,7 @@ def main() -> int:
     parser.add_argument("--scenario", nargs="*", help="only these: names of scenarios.py, or seeds")
     parser.add_argument("--engine", choices=["balancer", "twemproxy"], default="balancer")
     parser.add_argument("--without", default="", help="a law that the balancer leaves out")
+    parser.add_argument("--workers", type=int, default=1, help="of each balancer")
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where histories go; default: a new one in the temporary folder")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -111,9 +114,10 @@ def main() -> int:
         return 5
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="quorate-truth-"))
     if chosen.one is not None:
-        asyncio.run(one(chosen.one, chosen.engine, chosen.without, folder / chosen.one))
+        between = engine(chosen.engine, chosen.without, chosen.workers)
+        asyncio.run(one(chosen.one, between, folder / chosen.one))
         return 0
-    campaign = Campaign(chosen.engine, folder, chosen.without, min(2, chosen.parallel))
+    campaign = Campaign(chosen.engine, folder, chosen.without, min(2, chosen.parallel), chosen.workers)
     seeds = [str(seed) for seed in range(chosen.seed, chosen.seed + chosen.schedules)]
     return _campaign(campaign, chosen.scenario or [*(scenarios.SCENARIOS if chosen.scenarios else ()), *seeds])
 
@@ -129,7 +133,8 @@ def _campaign(campaign: Campaign, plans: Iterable[str]) -> int:
         sys.stdout.flush()
         if not report.clean:
             sys.stdout.write(f"  {campaign.folder / name}: {scenarios.plan(name).style}\n")
-    totals = {"engine": campaign.engine, "without": campaign.without, "schedules": schedules}
+    totals = {"engine": campaign.engine, "without": campaign.without, "workers": campaign.workers}
+    totals |= {"schedules": schedules}
     totals |= {kind: sums[kind] for kind in (*checker.BREACHES, *checker.COUNTS)}
     totals |= {"slowest_ms": round(slowest * 1000), "seconds": round(time.monotonic() - began)}
     sys.stdout.write(json.dumps(totals) + "\n")

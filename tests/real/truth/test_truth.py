@@ -28,6 +28,7 @@ PLANS = [
     "isolated",
     "9",
 ]
+WORKERS_PLANS = ["half_frozen", "killed_in_debt", "blips"]
 TWEMPROXY_PLANS = ["1", "2"]
 pytestmark = [
     pytest.mark.lab,
@@ -48,6 +49,12 @@ def test_the_balancer_shows_nothing_old_and_nothing_wrong(tmp_path: Path) -> Non
     found = reports(Campaign("balancer", tmp_path), [str(CALM), *PLANS])
     assert all(report.clean for report in found.values()), said(found, tmp_path)
     assert sum(report.closed for report in found.values()) == 0, said(found, tmp_path)
+    assert min(report.reads for report in found.values()) > 1000
+
+
+def test_two_workers_on_each_controller_show_what_one_would(tmp_path: Path) -> None:
+    found = reports(Campaign("balancer", tmp_path, workers=2), WORKERS_PLANS)
+    assert all(report.clean for report in found.values()), said(found, tmp_path)
     assert min(report.reads for report in found.values()) > 1000
 
 

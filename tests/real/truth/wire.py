@@ -25,11 +25,16 @@ class Lost(Exception):
 
 @dataclass
 class Wire:
-    """A connection to one balancer, made again when it was lost."""
+    """A connection to one balancer, made again when it was lost. `faithful`: to the same of several workers.
+
+    A change that was given up and made again through another worker may be overtaken by the first: decision 8.
+    """
 
     world: World
     recorder: Recorder
     via: int
+    faithful: bool = False
+    _worker: bytes = b""
     _opened: float = 0.0
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -63,8 +68,26 @@ class Wire:
         try:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.get_running_loop().sock_connect(socket, ("127.0.0.1", CLIENT_PORT))
-                self._streams = await asyncio.open_connection(sock=socket)
+                reader, writer = streams = await asyncio.open_connection(sock=socket)
         except (OSError, TimeoutError) as error:
             socket.close()
             raise Lost(f"not connected: {error!r}", sent=False) from error
-        return self._streams
+        try:
+            async with asyncio.timeout(PATIENCE):
+                worker = await self._who(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            writer.close()
+            raise Lost(f"does not say who it is: {error!r}", sent=False) from error
+        if worker != (self._worker or worker):
+            writer.close()
+            return await self._connect()
+        self._worker, self._streams = worker, streams
+        return streams
+
+    async def _who(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """Ask which worker this is, where that matters."""
+        if not self.faithful or self.world.engine.workers == 1:
+            return b""
+        writer.write(b"stats proxy\r\n")
+        told = await reader.readuntil(b"END\r\n")
+        return told.split(b"\r\n")[0]

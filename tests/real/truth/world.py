@@ -7,6 +7,7 @@ told by the kernel. One process has one world at a time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -60,7 +61,8 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for daemon in self._daemons.values():
-            daemon.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(daemon.pid, signal.SIGKILL)
         for daemon in self._daemons.values():
             daemon.wait(10)
         for space in [self._switch, *self.spaces]:
@@ -117,10 +119,10 @@ class World:
                 self._start(*subject)
             case "kill":
                 daemon = self._daemons.pop(subject)
-                daemon.kill()
+                os.killpg(daemon.pid, signal.SIGKILL)
                 await asyncio.to_thread(daemon.wait, 10)
             case _:
-                os.kill(self._daemons[subject].pid, _SIGNALS[event.act])
+                os.killpg(self._daemons[subject].pid, _SIGNALS[event.act])  # with all its workers
 
     def _cut(self, changed: Iterable[Link]) -> None:
         """Drop packets where they would come in, as a network does that lost them: nobody is told."""

@@ -146,7 +146,7 @@ def test_all_mistakes_at_once_in_the_file_s_order() -> None:
             "b.toml:4: listn: unknown key (did you mean listen?), allowed: name, balancers, ring, servers, copies,"
             " listen, workers, timing, limits, metrics, tls, auth"
         ),
-        "b.toml:5: workers: true is not a number, allowed: 1 to 64 workers",
+        "b.toml:5: workers: true is not a number, allowed: 1 to 16 workers",
         (
             'b.toml:8: servers[0].address: "10.0.0.11": no port, allowed:'
             " HOST:PORT, 192.0.2.1:11211 or [2001:db8::1]:11211"

@@ -58,6 +58,16 @@ def test_a_miss_is_asked_of_the_other_copy(stage: Stage) -> None:
     assert stage.is_quiet
 
 
+def test_a_key_that_memcached_reads_in_part_is_a_miss(stage: Stage) -> None:
+    key = stage.key_on(0, 1) + b"\0b"
+    first, second = stage.worker.route(key).copies
+    stage.ask(b"get %b\r\n" % key)
+    for server in (first, second):
+        stage.say(server, value(key[:-2]) + b"END\r\n")
+    assert stage.answer() == b"END\r\n"
+    assert stage.is_quiet
+
+
 def test_a_late_reply_never_answers_another_request(stage: Stage) -> None:
     key, other = stage.key_on(0, 1), stage.key_on(0, 2)
     stage.ask(b"get %b\r\n" % key)

@@ -89,8 +89,17 @@ class QuorateSection(Section):
         le=9,
         description="Servers that hold each key; as many as there are controllers where those are fewer.",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="Processes on each controller; each uses one core at most.",
+    )
     max_connections: int = Field(
-        default=10000, ge=16, le=100000, description="Clients at a time; further ones are told so and closed."
+        default=10000,
+        ge=16,
+        le=100000,
+        description="Clients at a time, for each worker; further ones are told so and closed.",
     )
     max_item_mb: int = Field(default=1, ge=1, le=128, description="Largest item, MiB: what memcached's own is.")
     memory_mb: int = Field(

@@ -122,6 +122,7 @@ def test_only_the_engine_s_own_package_is_installed() -> None:
 
 TUNED: dict[str, Any] = {
     "copies": 3,
+    "workers": 2,
     "max_connections": 2000,
     "max_item_mb": 8,
     "ring": {"kind": "modula", "hash": "md5", "hash_tag": "{}"},
@@ -131,7 +132,7 @@ TUNED: dict[str, Any] = {
 
 def test_the_balancer_understands_what_is_written_for_it() -> None:
     config = parse(files("c2", quorate=TUNED)[CONFIGS["quorate"]], "balancer.toml")
-    assert (config.name, config.copies) == ("c2", 3)
+    assert (config.name, config.copies, config.workers) == ("c2", 3, 2)
     assert [(one.name, str(one.address), one.near) for one in config.servers] == [
         ("c1", "10.77.0.11:11211", False),
         ("c2", "10.77.0.12:11211", True),

@@ -104,3 +104,9 @@ def test_a_key_never_travels() -> None:
     question = next(q for q in SYSTEM.questions(SPEC, SITE, "c1") if q.name == "keys")
     assert "sha256sum" in " ".join(question.argv)
     assert "cat" not in json.dumps(question.argv).split()
+
+
+def test_the_client_of_the_cache_that_waits_without_end_is_warned_of() -> None:
+    other = SYSTEM.spec(cache_backend="dogpile.cache.pymemcache")
+    (extra,) = set(SYSTEM.warnings(other, CLOUD)) - set(SYSTEM.warnings(SPEC, CLOUD))
+    assert "no time limit" in extra
