@@ -12,11 +12,12 @@ In each: our throughput (requests a second), cpu_us (CPU microseconds of the pro
 accounting), p50_us p99_us p999_us, and for each other proxy throughput_vs_…, cpu_vs_… and p99_vs_… (ours divided by
 theirs); `proxies` has the others' own figures. What cannot be measured here is null, and `absent` says why.
 
-Three memcached servers (another one for `direct`) and everything else run on this machine's loopback. Each round runs
-each proxy once, started afresh with no other running, every item stored first; every reply is checked. Ratios are
-medians over rounds of the ratio within the round. Not said otherwise: 50 connections, 90 per cent gets, values of 100
-bytes, 10,000 items, one worker. `cores_used` near the count of workers says that a proxy was saturated; `direct` with
-stub servers is the most that the load generator can do.
+Our balancer is the one file that controllers get, run by the distribution's python3 as there (one that was built
+without the compiler's optimizations takes a quarter longer). Three memcached servers (another one for `direct`) and
+everything else run on this machine's loopback. Each round runs each proxy once, started afresh with no other running,
+every item stored first; every reply is checked. Ratios are medians over rounds of the ratio within the round. Not said
+otherwise: 50 connections, 90 per cent gets, values of 100 bytes, 10,000 items, one worker. `cores_used` near the count
+of workers says that a proxy was saturated; `direct` with stub servers is the most that the load generator can do.
 
 Exit code 1 if any reply was wrong or missing; 5 if Debian packages are missing: nothing is installed.
 """

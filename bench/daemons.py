@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quorate.systems.cache.bundle import bundle
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "bench"
 BUILD = ROOT / "build" / "bench"
@@ -120,9 +122,18 @@ def proxy_command(proxy: Proxy, ours: str, port: int, servers: Sequence[int], fo
         options = ["-o", f"proxy_config=routelib,proxy_arg={config}", "-t", str(proxy.workers), "-c", "4096"]
         return [*memcached_with_proxy(), "-u", "root", "-l", "127.0.0.1", "-p", str(port), *options]
     config.write_text(quorate_toml(port, servers, proxy.copies, proxy.workers), encoding="utf-8")
+    program = folder / "quorate-balancer"
+    program.write_text(bundle(), encoding="utf-8")
     addresses = " ".join(f"127.0.0.1:{server}" for server in servers)
     fields = {"config": config, "port": port, "servers": addresses, "copies": proxy.copies, "workers": proxy.workers}
-    return shlex.split((ours or f"{shlex.quote(sys.executable)} -m quorate.balancer -c {{config}}").format(**fields))
+    return shlex.split((ours or f"{python()} {program} -c {{config}}").format(**fields))
+
+
+def python() -> str:
+    """Return what runs the balancer on a controller, the distribution's python3; this one where that is too old."""
+    system = "/usr/bin/python3"
+    told = subprocess.run([system, "-c", "import tomllib"], check=False, capture_output=True) if which(system) else None
+    return system if told is not None and told.returncode == 0 else sys.executable
 
 
 def memcached_with_proxy() -> list[str]:

@@ -233,8 +233,8 @@ class Hub:
         """Ask another copy for a lone get that is late, without waiting."""
         raise NotImplementedError
 
-    def took(self, server: int, req: Req) -> None:
-        """A server answered something that is no lone get."""
+    def took(self, server: int, verb: bytes, seconds: float, count: int) -> None:
+        """A server answered so many requests that are no lone gets, the oldest after so many seconds."""
         raise NotImplementedError
 
     def paused(self, client: Client) -> None:

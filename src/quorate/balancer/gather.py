@@ -78,7 +78,9 @@ class Part(Op):
     verb = b"many"
 
     def __init__(self, of: ManyKeys, keys: list[bytes], tried: tuple[Backend, ...]) -> None:
-        super().__init__(None, of.router.now)
+        self.client = None  # not by super(): there are several for each request
+        self.at = of.router.now
+        self.pending = 1
         self.of = of
         self.keys = keys
         self.missing: list[bytes] = []
@@ -101,8 +103,9 @@ class Part(Op):
         tail, length = b"", 0
         for key in self.keys:
             head = b"\r\nVALUE " + key + tail
-            if tail and startswith(head, pos):
-                pos += len(head) + length
+            after = pos + len(head)
+            if tail and data[pos:after] == head:
+                pos = after + length
                 continue
             if pos > start and not startswith(b"\r\n", pos):
                 break

@@ -229,7 +229,7 @@ class Client(Conn):
 class Backend(Conn):
     """A connection to a server: requests are pipelined, replies come in their order."""
 
-    __slots__ = ("fifo", "gets", "heard", "latency", "local", "server")
+    __slots__ = ("counts", "fifo", "gets", "heard", "latency", "local", "server")
 
     def __init__(self, hub: Hub, server: int, latency: Latency) -> None:
         super().__init__(hub)
@@ -237,15 +237,19 @@ class Backend(Conn):
         self.latency = latency  # of lone gets
         self.fifo: deque[Req] = deque()
         self.gets = 0  # replies to lone gets in this read
+        self.counts: dict[bytes, int] = {}  # and to anything else, by verb
         self.heard = 0.0  # when anything came, or the wait began
         self.local = ""  # the address of our end, as the server's `stats conns` shows it
 
     def submit(self, req: Req, data: bytes) -> None:
         """Send a request and wait for its reply."""
-        if not self.fifo:
+        fifo, out = self.fifo, self.out
+        if not fifo:
             self.heard = self.hub.now  # it is not late for what was asked of others before
-        self.fifo.append(req)
-        self.send(data)
+        fifo.append(req)
+        if not out:
+            self.hub.dirty.append(self)
+        out.append(data)
 
     def data_received(self, data: bytes) -> None:
         """Take what a read gave."""
@@ -267,6 +271,10 @@ class Backend(Conn):
             hub.give_up(self, f"sent what is no reply: {data[start : start + 40]!r}")
             return
         self.latency.add(hub.now - oldest, self.gets)
+        if self.counts:
+            for verb, count in self.counts.items():
+                hub.took(self.server, verb, hub.now - oldest, count)
+            self.counts.clear()
 
     def _gets(self, data: bytes, start: int, size: int) -> int:
         """Take the replies to lone gets while such are the oldest requests; returns where the next reply begins."""
@@ -326,6 +334,7 @@ class Backend(Conn):
         if not req.fits(reply):
             raise BadReply
         self.fifo.popleft()
-        self.hub.took(self.server, req)
+        counts = self.counts
+        counts[req.verb] = counts.get(req.verb, 0) + 1
         req.replied(self, reply)
         return end

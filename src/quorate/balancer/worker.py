@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from quorate.balancer.board import OUT, UNKNOWN, UP, Board
 from quorate.balancer.command import Command, Way, split
 from quorate.balancer.config import Config
-from quorate.balancer.conn import Get, Hub, Op, Req
+from quorate.balancer.conn import Get, Hub, Op
 from quorate.balancer.filling import Filling
 from quorate.balancer.gather import Everywhere, ManyHomed, ManyKeys
 from quorate.balancer.handover import ClientState, State
@@ -215,13 +215,13 @@ class Worker(Hub):
         if client.solo is req:
             client.solo = Get(client)
 
-    def took(self, server: int, req: Req) -> None:
+    def took(self, server: int, verb: bytes, seconds: float, count: int) -> None:
         """Count the latency of what is no lone get."""
-        name = (server, req.verb)
+        name = (server, verb)
         latency = self.latencies.get(name)
         if latency is None:
             latency = self.latencies[name] = Latency()
-        latency.add(self.now - req.at, 1)
+        latency.add(seconds, count)
 
     def generation(self, server: int) -> int:
         """Return six bits of the server's process, the same for all balancers."""
