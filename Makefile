@@ -17,8 +17,10 @@ help:
 demo: .venv/.ready packages
 	$(PY) demo/demo.py $(DEMO)
 
+# test_keystone_cache.py measures stalls to the millisecond: by itself, on a quiet machine (docs/operate/balancer.md).
 test: check packages
-	$(PY) -m pytest --no-skips tests/contract tests/property tests/model tests/real tests/golden tests/lab
+	$(PY) -m pytest --no-skips tests/contract tests/property tests/model tests/real tests/golden tests/lab \
+	  --ignore tests/lab/plane/test_keystone_cache.py
 
 check: lint types unit
 

@@ -121,7 +121,7 @@ def test_another_balancer_can_stand_in(tmp_path: Any) -> None:
 
 def test_our_own_is_the_default(tmp_path: Any) -> None:
     command = proxy_command(OURS, "", 1, [2], tmp_path)
-    assert command[1:] == ["-m", "quorate.balancer", "-c", str(tmp_path / "quorate.conf")]
+    assert command[1:] == [str(tmp_path / "quorate-balancer"), "-c", str(tmp_path / "quorate.conf")]
 
 
 def test_ports_differ() -> None:
