@@ -27,7 +27,7 @@ class Stage:
         )
         self.worker.now = 50.0
         self.log: list[str] = []
-        self.worker.log = self.log.append
+        self.worker.log = lambda text, event, **facts: self.log.append(text)  # noqa: ARG005
         self.reset: list[int] = []
         self.sent: dict[int, list[bytes]] = {}
         self.backends: dict[int, Backend] = {}

@@ -194,7 +194,7 @@ class Balancer:
         name = names[self.number]
         self.worker = self.make(config, ring.make(config), name=name, names=names, life=life, seq=seq)
         self.worker.now = world.now
-        self.worker.log = lambda text: world.say(f"{name}: {text}")
+        self.worker.log = lambda text, event, **facts: world.say(f"{name}: {text}")  # noqa: ARG005
         self.worker.inherit(State())
         if world.workers > 1:
             self.worker.board = Board(world.boards[self.controller], world.workers, self.place + 1, config.servers)

@@ -26,9 +26,9 @@ def test_a_reload_under_load_loses_no_connection_and_no_request(balancer: Proces
         worker.start()
     pid = balancer.process.pid
     for number in range(3):
-        before = balancer.log.read_text().count("is used\n")
+        before = balancer.log.read_text().count("is used [")
         balancer.process.send_signal(signal.SIGHUP)
-        until(lambda before=before: balancer.log.read_text().count("is used\n") >= before + 3)  # type: ignore[misc]
+        until(lambda before=before: balancer.log.read_text().count("is used [") >= before + 3)  # type: ignore[misc]
         counts = [worker.count for worker in workers]
         until(lambda counts=counts: all(w.count > c or w.wrong for w, c in zip(workers, counts, strict=True)))  # type: ignore[misc]
         assert number >= 0

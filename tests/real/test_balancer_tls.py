@@ -165,7 +165,7 @@ def test_servers_that_want_a_certificate_get_it_or_say_so(stage: Stage, program:
     ):
         (stage.folder / name).mkdir()
         refused = Balancer(stage.folder / name, servers, f"{stage.trust}\n{section}", wait=False)
-        until(lambda refused=refused, why=why: refused.told().count(why) == 3)  # type: ignore[misc]
+        until(lambda refused=refused, why=why: refused.told().count(f"is out: {why}") == 3)  # type: ignore[misc]
         refused.stop()
 
 
@@ -207,7 +207,7 @@ def test_a_reload_reads_the_certificates_again_and_refuses_bad_ones(stage: Stage
     own = stage.ca.issue("client", since=-3, to=-1)
     mutual = "-o", f"ssl_verify_mode=2,ssl_ca_cert={stage.ca.file}"
     balancer = stage.balancer(stage.three(*mutual), certified(own), wait=False)
-    until(lambda: balancer.told().count("tls.cert has expired") == 3)
+    until(lambda: balancer.told().count("is out: TLS: it says that tls.cert has expired") == 3)
     with balancer.connect() as client:
         good = stage.ca.issue("client").key.read_bytes()
         own.key.write_text("nothing")

@@ -79,7 +79,9 @@ class Timing:
 
     probe: int = bounded(100, 10, 10_000, "ms")  # interval of probes
     suspect: int = bounded(60, 5, 10_000, "ms")  # a change answered later than this: the server is given up
-    hedge: int = bounded(15, 1, 10_000, "ms")  # a read answered later than this is asked of another copy
+    hedge: int = bounded(
+        15, 1, 10_000, "ms"
+    )  # a read answered later is asked of another copy, until it is known what is usual
     deadline: int = bounded(300, 10, 60_000, "ms")  # no request takes longer
     lease: int = bounded(500, 20, 60_000, "ms")  # how long a view of the registers is trusted
     settle: int = bounded(1_000, 10, 600_000, "ms")  # good probes after which given-up connections count as drained

@@ -13,12 +13,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from quorate.balancer import board, handover, notify, ring, sockets
 from quorate.balancer import config as settings
 from quorate.balancer.board import Board, Place
 from quorate.balancer.config import Config
 from quorate.balancer.handover import ClientState, State
+from quorate.balancer.logs import say
 from quorate.balancer.server import Loop
 from quorate.balancer.sockets import Left
 from quorate.balancer.worker import Worker
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     place = board.place()
     for note in config.notes if place is None else ():  # the supervisor says it for all
-        say(note)
+        say(note, "configuration")
     if asked.check:
         return 0
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -77,7 +79,7 @@ class Program:
         self.board = Board(place.board, place.workers, number, config.servers) if place is not None else None
         self.worker.board = self.board
         if place is not None:
-            self.worker.log = lambda text: say(f"worker {number}: {text}")
+            self.worker.log = partial(say_as, number)
         self.loop = Loop(self.worker, config, self.listener, pages)
         for sock in left.clients:
             self.loop.adopt(sock, left.state.clients.get(handover.inode(sock.fileno()), ClientState()))
@@ -180,7 +182,7 @@ class Program:
             return
         code, self.check = self.check.wait(), None
         if code:
-            say("the new configuration is not taken: the old one stays in force")
+            say("the new configuration is not taken: the old one stays in force", "configuration_refused")
         else:
             self.anew = True
             self.loop.stop(DRAIN)
@@ -218,7 +220,6 @@ def on_signals(loop: Loop, actions: dict[signal.Signals, Callable[[], None]]) ->
     signal.pthread_sigmask(signal.SIG_UNBLOCK, handover.SIGNALS)  # they waited while the process became anew
 
 
-def say(text: str) -> None:
-    """Log one line."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+def say_as(number: int, text: str, event: str, **facts: str | int) -> None:
+    """Log one line of one of several workers."""
+    say(f"worker {number}: {text}", event, worker=number, **facts)

@@ -70,8 +70,11 @@ class Mending:
         if (others := self.worker.view.other_rings(self.ring)) != self.strangers:
             self.strangers = others
             if others:
+                told = ", ".join(others)
                 self.worker.log(
-                    f"keys are put on other servers by {', '.join(others)}: they see other values until alike"
+                    f"keys are put on other servers by {told}: they see other values until alike",
+                    "balancers_differ",
+                    balancers=told,
                 )
 
     def _ask_and_tell(self, backend: Backend) -> None:
@@ -184,7 +187,8 @@ class Mending:
         if self.owed_since[server] is not None and not self.worker.health[server].debt:
             self.owed_since[server] = None
             self.published[server] = False
-            self.worker.log(f"server {self.worker.config.servers[server].name} has made good what it missed")
+            name = self.worker.config.servers[server].name
+            self.worker.log(f"server {name} has made good what it missed", "server_mended", server=name)
             self.worker.filling.start_wanted(server)
         self.worker.update_routes()
 
@@ -223,7 +227,8 @@ class Mending:
         def told(backend: Backend, reply: bytes | None) -> None:
             identity = inner.identity(reply) if reply is not None else None
             if identity is not None and health.identify(identity, asked):
-                worker.log(f"server {worker.config.servers[backend.server].name} was emptied or restarted")
+                name = worker.config.servers[backend.server].name
+                worker.log(f"server {name} was emptied or restarted", "server_emptied", server=name)
                 health.emptied()
                 worker.filling.start(backend.server)
             self._settled(backend.server)
@@ -264,7 +269,8 @@ class Mending:
             self.busy[backend.server] = False
             if reply == b"OK\r\n":
                 worker.counts["emptied"] += 1
-                worker.log(f"server {worker.config.servers[backend.server].name} was emptied: it had missed too much")
+                name = worker.config.servers[backend.server].name
+                worker.log(f"server {name} was emptied: it had missed too much", "server_emptied", server=name)
                 health.emptied()
                 worker.filling.start(backend.server)
                 self._tell(backend)
@@ -280,7 +286,8 @@ class Mending:
         if not view.is_valid(worker.now) or not view.is_first_alive(worker.now):
             return
         for name, servers in view.debts_of_the_dead(worker.now).items():
-            worker.log(f"balancer {name} is dead and owes at {len(servers)} servers: taken over")
+            told = f"balancer {name} is dead and owes at {len(servers)} servers: taken over"
+            worker.log(told, "balancer_dead", balancer=name)
             for server in servers:
                 worker.health[server].former_life = True
                 worker.health[server].drained = False

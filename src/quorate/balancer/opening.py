@@ -133,7 +133,7 @@ class Opening:
         server = call.backend.server
         self.put_off(server, why)
         if self.worker.health[server].lost(why, self.worker.now):
-            self.worker.log(f"server {self.config.servers[server].name} is out: {why}")
+            self.worker.is_out(server, why)
 
 
 def secure(config: Config) -> Callable[[socket.socket, str], Secured] | None:

@@ -310,7 +310,7 @@ class Loop:
         self.unwatch(self.listener.fileno())
         if self.worker.now - self.told_full >= TELL:
             self.told_full = self.worker.now
-            self.worker.log(f"no client can be taken: {why}")
+            self.worker.log(f"no client can be taken: {why}", "no_client_taken", reason=why)
 
     def _look_again(self) -> None:
         self.full = False
@@ -350,7 +350,7 @@ class Loop:
             peer.pause()
         if more > 0 and (peer.waiting > self.config.limits.output or self.buffered > TOTAL_OUTPUT):
             worst = max((p for p in self.peers.values() if isinstance(p.conn, Client)), key=lambda p: p.waiting)
-            self.worker.log(f"a client was closed: it let {worst.waiting} bytes wait")
+            self.worker.log(f"a client was closed: it let {worst.waiting} bytes wait", "client_closed")
             self.ended(worst, "too slow")
 
     def ended(self, peer: Peer, why: str) -> None:

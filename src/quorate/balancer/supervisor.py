@@ -23,6 +23,7 @@ from functools import partial
 from quorate.balancer import board, front, handover, notify, sockets
 from quorate.balancer.board import Board, Place
 from quorate.balancer.config import Config
+from quorate.balancer.logs import say
 from quorate.balancer.sockets import Left
 
 TICK = 0.1
@@ -71,7 +72,7 @@ class Supervisor:
         self.config = config
         self.workers: int = len(past["children"]) if past else config.workers
         if self.workers != config.workers:
-            say(f"workers: there are {self.workers}; another number takes effect at a restart")
+            say(f"workers: there are {self.workers}; another number takes effect at a restart", "configuration")
         self.memory: int = past["board"] if past else board.create()
         self.board = Board(self.memory, self.workers)
         self.ready = bool(past)
@@ -92,7 +93,7 @@ class Supervisor:
             for descriptor in (listener, inner):
                 os.set_inheritable(descriptor, False)
             if not sockets.is_at(child.listener, self.config.listen):
-                say("listen: another address takes effect at a restart")
+                say("listen: another address takes effect at a restart", "configuration")
             children.append(child)
         os.set_inheritable(self.memory, False)
         return children
@@ -174,7 +175,7 @@ class Supervisor:
         if beats != child.beats:
             child.beats, child.heard, child.patience = beats, now, HUNG
         if now - child.heard > child.patience:
-            say(f"worker {child.number} hangs: it is killed")
+            say(f"worker {child.number} hangs: it is killed", "worker_ended", worker=child.number)
             child.heard = now
             os.kill(child.pid, signal.SIGKILL)
 
@@ -216,7 +217,7 @@ class Supervisor:
             quick = now - child.began < QUICK
             child.rest = min(2 * child.rest or FIRST_REST, LONGEST_REST) if quick else 0.0
             child.due = now + child.rest
-            say(f"worker {child.number} ended with {code}: it is started again")
+            say(f"worker {child.number} ended with {code}: it is started again", "worker_ended", worker=child.number)
 
     async def _ended(self, child: Child) -> None:
         if child.pid:
@@ -224,7 +225,7 @@ class Supervisor:
             try:
                 await asyncio.wait_for(child.ended.wait(), STOP)
             except TimeoutError:
-                say(f"worker {child.number} does not end: it is killed")
+                say(f"worker {child.number} does not end: it is killed", "worker_ended", worker=child.number)
                 os.kill(child.pid, signal.SIGKILL)
                 await child.ended.wait()
 
@@ -252,11 +253,12 @@ class Supervisor:
         try:
             check = await asyncio.create_subprocess_exec(*handover.command(), "--check")
             if await check.wait():
-                say("the new configuration is not taken: the old one stays in force")
+                say("the new configuration is not taken: the old one stays in force", "configuration_refused")
                 return
             for child in self.children:
                 if not await self._is_anew(child):
-                    say(f"worker {child.number} did not take the new configuration: the others are left as they are")
+                    told = f"worker {child.number} did not take the new configuration: the others are left as they are"
+                    say(told, "configuration_refused", worker=child.number)
                     return
         finally:
             self.reloading = False
@@ -284,9 +286,3 @@ class Supervisor:
         descriptors = [self.memory, *(number for _, *numbers in kept for number in numbers)]
         past = json.dumps({"board": self.memory, "children": kept})
         handover.become_anew(descriptors, {handover.SUPERVISOR: past})
-
-
-def say(text: str) -> None:
-    """Log one line."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()

@@ -18,6 +18,7 @@ from quorate.balancer.handover import ClientState, State
 from quorate.balancer.health import Health
 from quorate.balancer.health import State as Use
 from quorate.balancer.hedging import Hedging
+from quorate.balancer.logs import Log, nowhere
 from quorate.balancer.mending import Mending
 from quorate.balancer.metrics import Latency
 from quorate.balancer.ops import Change, Dropping, Homed, Read
@@ -47,7 +48,7 @@ class Worker(Hub):
         self.routes = tuple(shared.values())
         self.table = [shared[copies] for copies in ring.table]
         self.password = b""  # the command that memcached's authentication begins a connection with
-        self.log: Callable[[str], None] = len  # type: ignore[assignment]
+        self.log: Log = nowhere
         self.suspect = timing.suspect / 1000
         self.deadline = timing.deadline / 1000
         self.health = [
@@ -93,17 +94,23 @@ class Worker(Hub):
                 health.given_up.add(backend.local)
             self.witnessed[server] = witnessed and health.state is Use.UP
             if health.lost(why, self.now):
-                self.log(f"server {self.config.servers[server].name} is out: {why}")
+                self.is_out(server, why)
         self.update_routes()
         left = list(backend.fifo)
         backend.fifo.clear()
         for req in left:
             req.lost(backend)
 
+    def is_out(self, server: int, why: str) -> None:
+        """Tell that a server is out."""
+        name = self.config.servers[server].name
+        self.log(f"server {name} is out: {why}", "server_out", server=name, reason=why)
+
     def rises(self, server: int) -> None:
         """It is used from now on."""
         again = " again" if self.health[server].failed_before else ""
-        self.log(f"server {self.config.servers[server].name} is used{again}")
+        name = self.config.servers[server].name
+        self.log(f"server {name} is used{again}", "server_used", server=name)
         self.update_routes()
 
     def used(self) -> Sequence[Backend | None]:
@@ -310,7 +317,7 @@ class Worker(Hub):
     def overslept(self, now: float) -> None:
         """Begin anew after a pause: what is known of others is old, and so may be what was about to be sent."""
         if now - self.now > self.deadline:
-            self.log(f"paused for {1000 * (now - self.now):.0f} ms")
+            self.log(f"paused for {1000 * (now - self.now):.0f} ms", "paused")
             self.now = now
             self.view.unseen()
             self.mending.unpublish()

@@ -44,7 +44,10 @@ class TimingSection(Section):
         default=60, ge=5, le=10000, description="A change answered later than this, ms: the server is given up."
     )
     hedge: int = Field(
-        default=15, ge=1, le=10000, description="A read answered later than this, ms, is asked of another copy."
+        default=15,
+        ge=1,
+        le=10000,
+        description="A read answered later than this, ms, is asked of another copy, until it is known what is usual.",
     )
     deadline: int = Field(
         default=300, ge=10, le=900, description="No request takes longer, ms. Below the clients' own 1 s."
