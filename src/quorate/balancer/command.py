@@ -18,8 +18,6 @@ bytes without a newline unless they begin with `get ` or `gets `, where it has n
 MAX_SENT = 2048
 """Bytes of a line that a server is sent, but `get` and `gets`: on a longer one memcached may hang up, which would cost
 every client the connection."""
-MAX_KEYS_PER_GET = MAX_LINE // 2
-"""What MAX_LINE can hold of one-byte keys: follows, and is stated so that nobody has to derive it."""
 MAX_BLOCK = 2**31 - 3
 """Bytes of a data block that memcached's parser can express (INT_MAX less CRLF); the real limit is the value's."""
 MAX_NUMBER = 2**64 - 1
