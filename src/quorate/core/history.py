@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
 class Operation:
     """One operation of a client, times in seconds of one monotonic clock.
 
-    `unknown`: it may or may not have happened (the answer never came). `note`: why it failed, for people.
+    `start`: when it was due, whatever held it up. `unknown`: it may or may not have happened (the answer never came).
+    `note`: why it failed, for people. `facts`: what checkers need to know of it, as plain values.
     """
 
     start: float
     end: float
     outcome: Literal["ok", "failed", "unknown"]
     note: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long its user waited."""
+        return self.end - self.start
 
 
 @dataclass(frozen=True)
@@ -65,3 +73,12 @@ def outages(history: Sequence[Operation], *, lasting: float = 3.0) -> tuple[Outa
 def worst(history: Sequence[Operation]) -> float:
     """The longest outage in seconds; 0.0 where every operation succeeded."""
     return max((outage.seconds for outage in outages(history)), default=0.0)
+
+
+def gaps(history: Sequence[Operation], threshold: float) -> tuple[tuple[float, float], ...]:
+    """Times longer than `threshold` in which no operation succeeded, each from one success to the next.
+
+    Slow successes show here and not as an outage: nothing failed, and yet nobody was served.
+    """
+    ends = sorted(operation.end for operation in history if operation.outcome == "ok")
+    return tuple((before, after) for before, after in pairwise(ends) if after - before > threshold)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from quorate.core.drill import Drills
 from quorate.core.observed import Answers, Unknown
 from quorate.core.plan import Wave
 from quorate.core.resource import Resource
@@ -120,6 +121,7 @@ class System(Generic[S, V]):
     `quorum`: how many healthy members must be left while one is disturbed (`majority` of all, or `one`).
     `settle`: seconds within which a member must be well again after a disturbance, else apply stops.
     `impact`: what people should know about the change from what the views show to the site, and no diff shows.
+    `drills`: what of it can be hit, how it reacts, and its clients; None: drills know nothing of it.
     """
 
     name: str
@@ -139,6 +141,7 @@ class System(Generic[S, V]):
     settle: float = 60.0
     warnings: Callable[[S, Cloud], Sequence[str]] = field(default=lambda _spec, _cloud: ())
     impact: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
+    drills: Drills[S, V] | None = None
 
 
 AnySystem = System[Any, Any]

@@ -1,0 +1,88 @@
+"""What a system says of drills: what of it can be hit, who plays which part, how it reacts, and its clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from quorate.core.failure import Pause
+from quorate.core.fault import Hit, OnHost
+from quorate.core.observed import Unknown
+from quorate.model.cloud import Spec
+
+if TYPE_CHECKING:
+    from quorate.core.system import Site
+
+S = TypeVar("S", bound=Spec)
+V = TypeVar("V")
+
+Roles = Mapping[str, str]
+"""Who plays which part now: part → controller, such as `virtual-ip` or `writer`."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """Something of a system that runs on every controller and can be hit by itself.
+
+    `port`: where it is talked to, for a deaf port; 0: nowhere. `role`: the part whose holder is hit where nobody says
+    which controller; empty: any.
+    """
+
+    word: str
+    unit: str
+    port: int = 0
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A real client that works throughout a drill, outside of the cluster, at `rate` operations a second.
+
+    `name` tells it from others; several may exercise one `function`, and `objective` is the key of the cloud file's
+    objectives that bounds its outage. `client`: `module:Class` of the program that does one operation
+    (engine/clients.py says what it is given); `settings` are plain values, `secrets` names of secrets that it gets,
+    `passwords` names of accounts for which a password is made up for this drill alone. An operation that takes longer
+    than `bound` seconds is unknown. `at`: the controller whose own server it uses; empty: the VIP. `prepare` and
+    `clean_up` run on a controller, before and after; a reference `@@drill:NAME@@` in their stdin is that password.
+    """
+
+    name: str
+    function: str
+    objective: str
+    client: str
+    rate: float
+    bound: float = 3.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    passwords: tuple[str, ...] = ()
+    at: str = ""
+    prepare: tuple[OnHost, ...] = ()
+    clean_up: tuple[OnHost, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """A folder that can run full, with the unit that writes there and who owns it."""
+
+    path: str
+    unit: str
+    word: str
+
+
+@dataclass(frozen=True)
+class Drills(Generic[S, V]):
+    """What one system says of drills. All functions are pure.
+
+    `uses`: function → functions without which it does not work. `roles` reads who plays which part from the views.
+    `reacts`: the pauses that follow from what was hit. `standby`: the commands that take a controller out of the way in
+    order, and bring it back. `data`: folders that can run full.
+    """
+
+    processes: Callable[[S, Site], Sequence[Process]] = lambda _spec, _site: ()
+    roles: Callable[[S, Site, Mapping[str, V | Unknown]], Roles] = lambda _spec, _site, _views: {}
+    reacts: Callable[[S, Site, Roles, Sequence[Hit]], Sequence[Pause]] = lambda _spec, _site, _roles, _hits: ()
+    uses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    workloads: Callable[[S, Site], Sequence[Workload]] = lambda _spec, _site: ()
+    standby: Callable[[S, Site, str], tuple[OnHost, OnHost] | None] = lambda _spec, _site, _host: None
+    data: Callable[[S, Site], Sequence[DataFolder]] = lambda _spec, _site: ()
