@@ -79,8 +79,8 @@ class Finding(_Value):
 class Result(_Value):
     """One run, judged. `lost`: what was acknowledged and later not found, over all clients.
 
-    `whole_s`: from the heal until all redundancy was back; `alarm_s`: from the fault until `status` said so; None: never
-    seen. `marks`: when things were done, by name.
+    `whole_s`: from the heal until all redundancy was back; `alarm_s`: from the fault until `status` said so. None: it
+    was never seen. `marks`: when things were done, by name.
     """
 
     run: str
