@@ -1,4 +1,4 @@
-"""From a site to what can be drilled on it: its processes, clients and functions, and who plays which part now."""
+"""From a site to what can be drilled on it: its processes, clients and functions, and what a fault does to them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any
 from quorate.core.drill import DataFolder, Drills, Process, Roles, Workload
 from quorate.core.failure import Pause, Prediction, predict
 from quorate.core.fault import Fault, Hit, OnHost
-from quorate.core.observed import World
-from quorate.core.planner import views_of
 from quorate.core.system import AnySystem, Site, enabled
 
 
-def drilled(site: Site, systems: Sequence[AnySystem]) -> list[tuple[AnySystem, Drills[Any, Any], Any]]:
+def drilled(site: Site, systems: Sequence[AnySystem]) -> list[tuple[AnySystem, Drills[Any], Any]]:
     """Enabled systems that say something of drills, with their section of the cloud file, in forming order."""
     specs = site.cloud.systems
     return [(system, system.drills, specs[system.name]) for system in enabled(site.cloud, systems) if system.drills]
@@ -43,14 +41,6 @@ def standby_of(site: Site, systems: Sequence[AnySystem], host: str) -> tuple[OnH
     """How a controller is taken out of the way in order, and brought back; None where no system knows."""
     ways = (drills.standby(spec, site, host) for _, drills, spec in drilled(site, systems))
     return next((way for way in ways if way is not None), None)
-
-
-def roles_of(site: Site, systems: Sequence[AnySystem], world: World) -> Roles:
-    """Who plays which part, as far as it was seen."""
-    roles: dict[str, str] = {}
-    for system, drills, spec in drilled(site, systems):
-        roles |= drills.roles(spec, site, views_of(system, site, world))
-    return roles
 
 
 def uses_of(site: Site, systems: Sequence[AnySystem]) -> Mapping[str, tuple[str, ...]]:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from quorate.core.failure import Pause
 from quorate.core.fault import Hit, OnHost
-from quorate.core.observed import Unknown
 from quorate.model.cloud import Spec
 
 if TYPE_CHECKING:
     from quorate.core.system import Site
 
 S = TypeVar("S", bound=Spec)
-V = TypeVar("V")
 
 Roles = Mapping[str, str]
-"""Who plays which part now: part → controller, such as `virtual-ip` or `writer`."""
+"""Who plays which part now, as clients see it: part → controller, such as `virtual-ip` or `writer`."""
+SERVER = "server"
+"""The fact of an operation that names the controller which served it."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Workload:
     objectives that bounds its outage. `client`: `module:Class` of the program that does one operation
     (engine/clients.py says what it is given); `settings` are plain values, `secrets` names of secrets that it gets,
     `passwords` names of accounts for which a password is made up for this drill alone. An operation that takes longer
-    than `bound` seconds is unknown. `at`: the controller whose own server it uses; empty: the VIP. `prepare` and
-    `clean_up` run on a controller, before and after; a reference `@@drill:NAME@@` in their stdin is that password.
+    than `bound` seconds is unknown. `at`: the controller whose own server it uses; empty: the VIP. `shows`: the part
+    that whoever serves it plays (its operations have the fact `server`). `prepare` and `clean_up` run on any one
+    controller, before and after; a reference `@@drill:NAME@@` in their stdin is that password.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Workload:
     secrets: tuple[str, ...] = ()
     passwords: tuple[str, ...] = ()
     at: str = ""
+    shows: str = ""
     prepare: tuple[OnHost, ...] = ()
     clean_up: tuple[OnHost, ...] = ()
 
@@ -71,16 +73,14 @@ class DataFolder:
 
 
 @dataclass(frozen=True)
-class Drills(Generic[S, V]):
+class Drills(Generic[S]):
     """What one system says of drills. All functions are pure.
 
-    `uses`: function → functions without which it does not work. `roles` reads who plays which part from the views.
-    `reacts`: the pauses that follow from what was hit. `standby`: the commands that take a controller out of the way in
+    `uses`: function → functions without which it does not work. `reacts`: the pauses that follow from what was hit. `standby`: the commands that take a controller out of the way in
     order, and bring it back. `data`: folders that can run full.
     """
 
     processes: Callable[[S, Site], Sequence[Process]] = lambda _spec, _site: ()
-    roles: Callable[[S, Site, Mapping[str, V | Unknown]], Roles] = lambda _spec, _site, _views: {}
     reacts: Callable[[S, Site, Roles, Sequence[Hit]], Sequence[Pause]] = lambda _spec, _site, _roles, _hits: ()
     uses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     workloads: Callable[[S, Site], Sequence[Workload]] = lambda _spec, _site: ()

@@ -30,34 +30,33 @@ class Stage:
 class Pause:
     """A function stands still because of one thing that was hit, until it is through all stages.
 
-    `takes_over`: who may serve afterwards, best guess first. `losable`: what of what was acknowledged may be lost, in
-    words; empty: nothing.
+    `after`: functions that must be back before the first stage begins. `takes_over`: who may serve afterwards, best
+    guess first. `losable`: what of what was acknowledged may be lost, in words; empty: nothing.
     """
 
     function: str
     because: str
     stages: tuple[Stage, ...]
+    after: tuple[str, ...] = ()
     takes_over: tuple[str, ...] = ()
     losable: str = ""
 
     @property
     def seconds(self) -> float:
-        """How long it lasts at most."""
+        """How long its own stages last at most."""
         return sum(stage.seconds for stage in self.stages)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is expected of one function: `seconds` at most; None: nothing bounds it (no quorum is left, say)."""
+    """What is expected of one function: `seconds` at most; None: nothing bounds it (no quorum is left, say).
+
+    `chain`: the pauses, one after the other, that last longest.
+    """
 
     function: str
     seconds: float | None
-    pauses: tuple[Pause, ...] = ()
-
-    @property
-    def deciding(self) -> Pause | None:
-        """The pause that lasts longest."""
-        return max(self.pauses, key=lambda pause: pause.seconds, default=None)
+    chain: tuple[Pause, ...] = ()
 
 
 def predict(
@@ -69,23 +68,32 @@ def predict(
     """
     told = []
     for function in functions:
-        below = resting_on(function, uses)
-        own = tuple(pause for pause in pauses if pause.function in below)
-        seconds = max((pause.seconds for pause in own), default=0.0) if bounded else None
-        told.append(Prediction(function, seconds, own))
+        chain = longest(function, uses, pauses)
+        told.append(Prediction(function, _length(chain) if bounded else None, chain))
     return tuple(told)
 
 
-def resting_on(function: str, uses: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """The function and all that it rests on, directly or not."""
-    found: set[str] = set()
-    left = [function]
-    while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            left += uses.get(name, ())
-    return frozenset(found)
+def longest(function: str, uses: Mapping[str, Sequence[str]], pauses: Sequence[Pause]) -> tuple[Pause, ...]:
+    """The pauses that decide when the function is back, in their order. ValueError names a circle."""
+    return _longest(function, uses, pauses, ())
+
+
+def _longest(
+    function: str, uses: Mapping[str, Sequence[str]], pauses: Sequence[Pause], above: tuple[str, ...]
+) -> tuple[Pause, ...]:
+    if function in above:
+        raise ValueError(f"functions rest on each other in a circle: {', '.join((*above, function))}")
+    path = (*above, function)
+    chains = [_longest(below, uses, pauses, path) for below in uses.get(function, ())]
+    for pause in pauses:
+        if pause.function == function:
+            before = max((_longest(below, uses, pauses, path) for below in pause.after), key=_length, default=())
+            chains.append((*before, pause))
+    return max(chains, key=_length, default=())
+
+
+def _length(chain: Sequence[Pause]) -> float:
+    return sum(pause.seconds for pause in chain)
 
 
 def holds(predicted: float | None, measured: Sequence[float]) -> bool:

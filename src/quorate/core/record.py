@@ -42,6 +42,7 @@ class Client(_Line):
     objective: str
     rate: float
     at: str = ""
+    shows: str = ""
 
 
 class StageLine(_Line):
@@ -58,16 +59,17 @@ class PauseLine(_Line):
     function: str
     because: str
     stages: tuple[StageLine, ...]
+    after: tuple[str, ...] = ()
     takes_over: tuple[str, ...] = ()
     losable: str = ""
 
 
 class PredictionLine(_Line):
-    """What was predicted of a function. `seconds` is None where nothing bounds it."""
+    """What was predicted of a function. `seconds` is None where nothing bounds it; `chain` decides how long it is."""
 
     function: str
     seconds: float | None
-    pauses: tuple[PauseLine, ...] = ()
+    chain: tuple[PauseLine, ...] = ()
 
 
 class HitLine(_Line):

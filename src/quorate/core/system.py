@@ -141,7 +141,7 @@ class System(Generic[S, V]):
     settle: float = 60.0
     warnings: Callable[[S, Cloud], Sequence[str]] = field(default=lambda _spec, _cloud: ())
     impact: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
-    drills: Drills[S, V] | None = None
+    drills: Drills[S] | None = None
 
 
 AnySystem = System[Any, Any]
