@@ -76,8 +76,9 @@ class DataFolder:
 class Drills(Generic[S]):
     """What one system says of drills. All functions are pure.
 
-    `uses`: function → functions without which it does not work. `reacts`: the pauses that follow from what was hit. `standby`: the commands that take a controller out of the way in
-    order, and bring it back. `data`: folders that can run full.
+    `uses`: function → functions without which it does not work. `reacts`: the pauses that follow from what was hit.
+    `standby`: the commands that take a controller out of the way in order, and bring it back. `data`: folders that can
+    run full.
     """
 
     processes: Callable[[S, Site], Sequence[Process]] = lambda _spec, _site: ()

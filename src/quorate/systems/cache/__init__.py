@@ -14,6 +14,7 @@ impact.py   what a switch of the engine does to what is cached, and whom it cann
 
 from quorate.core.system import System
 from quorate.systems.cache.config import CacheSpec, endpoints, warnings
+from quorate.systems.cache.drills import DRILLS
 from quorate.systems.cache.engines import resources
 from quorate.systems.cache.impact import form, impact
 from quorate.systems.cache.judge import judge
@@ -34,4 +35,5 @@ SYSTEM: System[CacheSpec, CacheView] = System(
     settle=20.0,
     warnings=warnings,
     impact=impact,
+    drills=DRILLS,
 )

@@ -8,7 +8,7 @@ key.
 from __future__ import annotations
 
 from quorate.core.system import System
-from quorate.systems.corosync import config, form, probe
+from quorate.systems.corosync import config, drills, form, probe
 
 SYSTEM = System(
     name="corosync",
@@ -24,4 +24,5 @@ SYSTEM = System(
     offers=("membership",),
     quorum="majority",
     settle=30.0,
+    drills=drills.DRILLS,
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from quorate.core.system import System
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
+from quorate.systems.galera.drills import DRILLS
 from quorate.systems.galera.form import SETTLE, form
 from quorate.systems.galera.probe import View, judge, questions, read
 
@@ -31,4 +32,5 @@ SYSTEM: System[Galera, View] = System(
     quorum="majority",
     settle=SETTLE,
     warnings=warnings,
+    drills=DRILLS,
 )

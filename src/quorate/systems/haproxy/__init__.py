@@ -10,7 +10,7 @@ connections of a `one_active` endpoint to one server, which keeps them until it 
 from __future__ import annotations
 
 from quorate.core.system import System
-from quorate.systems.haproxy import config, probe
+from quorate.systems.haproxy import config, drills, probe
 
 SYSTEM = System(
     name="haproxy",
@@ -23,4 +23,5 @@ SYSTEM = System(
     endpoints=config.endpoints,
     offers=("proxy", "probe"),
     settle=15.0,
+    drills=drills.DRILLS,
 )

@@ -11,6 +11,7 @@ form.py     views → the schema, the bootstrap and the first start
 
 from quorate.core.system import System
 from quorate.systems.keystone.config import KeystoneSpec, claims, endpoints, resources, secrets, warnings
+from quorate.systems.keystone.drills import DRILLS
 from quorate.systems.keystone.form import form
 from quorate.systems.keystone.judge import judge
 from quorate.systems.keystone.probe import KeystoneView, questions, read
@@ -31,4 +32,5 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     needs=("database", "cache", "virtual-ip"),
     settle=60.0,
     warnings=warnings,
+    drills=DRILLS,
 )

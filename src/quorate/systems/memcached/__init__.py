@@ -9,6 +9,7 @@ probe.py    what is asked, how answers are read and judged
 
 from quorate.core.system import System
 from quorate.systems.memcached.config import MemcachedSpec, endpoints, resources, warnings
+from quorate.systems.memcached.drills import DRILLS
 from quorate.systems.memcached.probe import MemcachedView, judge, questions, read
 
 SYSTEM: System[MemcachedSpec, MemcachedView] = System(
@@ -23,4 +24,5 @@ SYSTEM: System[MemcachedSpec, MemcachedView] = System(
     offers=("cache-servers",),
     settle=20.0,
     warnings=warnings,
+    drills=DRILLS,
 )

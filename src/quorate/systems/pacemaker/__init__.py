@@ -7,7 +7,7 @@ gets there, `probe.py` how the cluster is looked at, `judge.py` when it is well.
 from __future__ import annotations
 
 from quorate.core.system import System
-from quorate.systems.pacemaker import config, form, judge, probe
+from quorate.systems.pacemaker import config, drills, form, judge, probe
 
 SYSTEM = System(
     name="pacemaker",
@@ -24,4 +24,5 @@ SYSTEM = System(
     needs=("membership", "proxy"),
     quorum="majority",
     settle=form.SETTLE,
+    drills=drills.DRILLS,
 )

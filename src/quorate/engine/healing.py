@@ -1,0 +1,181 @@
+"""Healing: whatever a drill did is undone, however the drill ends.
+
+Before anything is done, all that undoes it is written to `armed.json` in the run's folder, safely on disk; it goes
+away once all of it was done. Who heals:
+
+- the drill itself, at its end, after an error and after Ctrl-C
+- its guardian, a process of its own that waits for the drill's end at a pipe, when the drill was killed
+- the next drill, before it begins, or `quorate drill heal`
+- the controller itself, for what was done on it, when nobody else lives (faults/: the dead man's timer)
+
+Every cure is idempotent, and each is tried until it works or its time is up: a controller may just be booting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from quorate.core.fault import AwaitWell, OnGround, OnHost, Step
+from quorate.core.secret import Secrets
+from quorate.engine.ground import Ground
+from quorate.errors import QuorateError, Unreachable
+from quorate.transport.contract import Transport
+
+ARMED = "armed.json"
+GUARDIAN_LOG = "guardian.log"
+PATIENCE = 120.0
+"""Seconds in which each cure must work."""
+_PAUSE = 1.0
+_STEPS: TypeAdapter[list[Step]] = TypeAdapter(list[Step])
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class Doer:
+    """Does steps. `well` waits until everything is ok; None: steps that want that are passed over (healing does not)."""
+
+    def __init__(
+        self,
+        transports: Mapping[str, Transport],
+        ground: Ground,
+        secrets: Secrets,
+        *,
+        well: Callable[[float], Awaitable[None]] | None = None,
+    ) -> None:
+        self._transports = transports
+        self._ground = ground
+        self._secrets = secrets
+        self._well = well
+
+    async def do(self, step: Step) -> str:
+        """Do it; returns what a command printed. QuorateError when it failed, Unreachable when nobody knows."""
+        match step:
+            case OnHost():
+                return await self._on_host(step)
+            case OnGround():
+                await self._ground.do(step.act, step.hosts)
+            case AwaitWell():
+                if self._well is not None:
+                    await self._well(step.timeout)
+        return ""
+
+    async def _on_host(self, step: OnHost) -> str:
+        stdin = self._secrets.resolve(step.stdin).encode()
+        done = await self._transports[step.host].run(step.argv, stdin, timeout=step.timeout)
+        out, err = (self._secrets.mask(text.decode(errors="replace")) for text in (done.out, done.err))
+        if done.code != 0:
+            last = "; ".join((err or out).strip().splitlines()[-3:]) or "nothing printed"
+            raise QuorateError(f"{step.host}: {step.argv[0]} ended with {done.code}: {last}")
+        return out
+
+
+class Cures:
+    """What is armed: the steps that undo everything, on disk before anything is done."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / ARMED
+        self._steps: list[Step] = []
+
+    @property
+    def armed(self) -> bool:
+        """Whether anything is left to undo."""
+        return self._path.exists()
+
+    def arm(self, *steps: Step) -> None:
+        """Add steps that go before those that are armed already: what is done last is undone first."""
+        known = [step for step in self._steps if step not in steps]
+        self._steps = [*steps, *known]
+        self._write()
+
+    def load(self) -> None:
+        """Take what a drill that died has left."""
+        self._steps = _STEPS.validate_json(self._path.read_bytes())
+
+    async def heal(
+        self,
+        doer: Doer,
+        *,
+        progress: Callable[[str], None] = lambda _text: None,
+        patience: float = PATIENCE,
+        sleep: Sleep = asyncio.sleep,
+        clock: Callable[[], float],
+    ) -> None:
+        """Undo everything, in order. QuorateError names what could not be undone; that stays armed."""
+        failed: list[tuple[Step, QuorateError]] = []
+        for step in list(self._steps):
+            error = await _insist(doer, step, clock() + patience, sleep, clock, progress)
+            if error is not None:
+                failed.append((step, error))
+        self._steps = [step for step, _ in failed]
+        if failed:
+            self._write()
+            raise QuorateError(
+                "not everything could be undone: " + "; ".join(error.message for _, error in failed),
+                hint="`quorate drill heal` tries again; the steps are in " + str(self._path),
+            )
+        self._path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        draft = self._path.with_suffix(".new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(_STEPS.dump_json(self._steps, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+
+
+async def _insist(
+    doer: Doer,
+    step: Step,
+    until: float,
+    sleep: Sleep,
+    clock: Callable[[], float],
+    progress: Callable[[str], None],
+) -> QuorateError | None:
+    while True:
+        try:
+            await doer.do(step)
+        except QuorateError as error:
+            if clock() > until:
+                return error
+            if isinstance(error, Unreachable):
+                progress(f"{error.message}; trying again")
+            await sleep(_PAUSE)
+        else:
+            return None
+
+
+def left_behind(drills: Path) -> list[Path]:
+    """Folders of runs that are armed, oldest first."""
+    return sorted(path.parent for path in drills.glob(f"*/{ARMED}"))
+
+
+@contextlib.contextmanager
+def guarded(folder: Path, command: Sequence[str]) -> Iterator[None]:
+    """Have a process of its own run the command once this one is gone, whatever ends it, unless all is undone by then.
+
+    It waits for the end of its standard input, whose other end only we hold. It outlives us and our terminal, and says
+    what it did in the run's folder.
+    """
+    with (folder / GUARDIAN_LOG).open("ab") as log:
+        guardian = subprocess.Popen(
+            [sys.executable, "-m", "quorate.cli.main", *command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        if guardian.stdin is not None:
+            guardian.stdin.close()
+        guardian.wait()

@@ -1,0 +1,60 @@
+"""The cache in drills: with our own balancer the loss of servers is not noticed, that of the balancer itself is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quorate.core.drill import Drills, Process, Roles
+from quorate.core.failure import Pause, Stage
+from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.system import Site
+from quorate.systems.cache.config import PORT, PROXIES, CacheSpec
+from quorate.systems.cache.engines import UNITS
+
+FUNCTION = "cache"
+PART = "cache"
+BACK = 1.5
+"""Seconds until one that died serves again: RestartSec=100ms, Python's start, a look at the servers (measured)."""
+WATCHDOG = 10.0
+"""Seconds after which the service manager ends a balancer that says nothing: WatchdogSec."""
+
+
+def processes(spec: CacheSpec, _site: Site) -> Sequence[Process]:
+    """Engines without a daemon have nothing that could be hit."""
+    return (Process(PART, UNITS[spec.engine], port=PORT),) if spec.engine in PROXIES else ()
+
+
+def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
+    """What the engine's clients see. Other engines' figures: docs/balancer-faults.md."""
+    found = []
+    for hit in hits:
+        if hit.part == PART and hit.loss is not Loss.DRAINED:
+            found.append(_daemon(spec, hit))
+        elif hit.part in {MACHINE, "cache-servers"} and spec.engine != "quorate":
+            found.append(_servers(spec, hit))
+    return [pause for pause in found if pause is not None]
+
+
+def _daemon(spec: CacheSpec, hit: Hit) -> Pause | None:
+    back = Stage("systemd starts it again", BACK, "RestartSec of the engine's unit, and its start")
+    because = f"the cache's engine on {hit.host} is gone"
+    if hit.loss is Loss.REFUSED:
+        return Pause(FUNCTION, because, (back,), takes_over=(hit.host,))
+    watched = Stage("the service manager misses it", WATCHDOG, "WatchdogSec of quorate-balancer.service")
+    stages = (watched, back) if spec.engine == "quorate" else ()
+    return Pause(FUNCTION, f"the cache's engine on {hit.host} hangs", stages, takes_over=(hit.host,))
+
+
+def _servers(spec: CacheSpec, hit: Hit) -> Pause | None:
+    seconds = {
+        "twemproxy": spec.twemproxy.timeout_ms * spec.twemproxy.failure_limit / 1000,
+        "memcached-proxy": spec.memcached_proxy.timeout_ms * spec.memcached_proxy.failure_limit / 1000,
+        "direct": 3.0,
+    }.get(spec.engine, 0.0)
+    if not seconds:
+        return None
+    stage = Stage("its failures are counted", seconds, f"systems.cache, engine {spec.engine}: timeout x failures")
+    return Pause(FUNCTION, f"the memcached of {hit.host} is lost", (stage,))
+
+
+DRILLS = Drills[CacheSpec](processes=processes, reacts=reacts)

@@ -1,0 +1,33 @@
+"""The membership in drills: what can be hit, and how long the others take to agree that somebody is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quorate.core.drill import Drills, Process, Roles
+from quorate.core.failure import Pause, Stage
+from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.system import Site
+from quorate.systems.corosync.config import CorosyncSpec
+
+PART = "membership"
+
+
+def processes(_spec: CorosyncSpec, _site: Site) -> Sequence[Process]:
+    """Corosync speaks UDP to itself only: no port that could go deaf by itself."""
+    return (Process(PART, "corosync.service", role="virtual-ip"),)
+
+
+def reacts(spec: CorosyncSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
+    """A member that is silent, whatever its reason, is missed after the token and gone after the consensus."""
+    silent = [hit for hit in hits if hit.part in {MACHINE, PART} and hit.loss is not Loss.DRAINED]
+    if not silent:
+        return ()
+    stages = (
+        Stage("the token is lost", spec.token_ms / 1000, "token: corosync.conf(5)"),
+        Stage("the rest agree", spec.consensus_ms / 1000, "consensus: corosync.conf(5), 1.2 x token"),
+    )
+    return (Pause(PART, f"{', '.join(hit.host for hit in silent)} is silent", stages),)
+
+
+DRILLS = Drills[CorosyncSpec](processes=processes, reacts=reacts)

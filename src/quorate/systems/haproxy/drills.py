@@ -1,0 +1,69 @@
+"""The proxy in drills: how soon it is back, and how soon it sends nobody any more to a server that is lost.
+
+A function `proxy:KIND` stands for what the proxy makes of the servers behind the front end KIND.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quorate.core.drill import Drills, Process, Roles
+from quorate.core.failure import Pause, Stage
+from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.system import Frontend, Site
+from quorate.systems.haproxy.config import HaproxySpec, frontends
+
+PART = "proxy"
+BACK = 0.6
+"""Seconds until systemd has started it again: RestartSec=200ms, and its start (measured, decision 5)."""
+
+
+def processes(spec: HaproxySpec, _site: Site) -> Sequence[Process]:
+    """The one that has the clients stands on the VIP's controller."""
+    return (Process(PART, "haproxy.service", port=spec.answer_port, role="virtual-ip"),)
+
+
+def reacts(_spec: HaproxySpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
+    """It dies itself, or a server behind it is lost."""
+    holder = roles.get("virtual-ip", "")
+    found = []
+    for hit in hits:
+        if hit.part == PART and hit.host == holder and hit.loss in {Loss.REFUSED, Loss.DRAINED}:
+            back = Stage("systemd starts it again", BACK, "RestartSec of haproxy.service")
+            found.append(Pause("virtual_ip", f"the proxy of {holder} is gone", (back,), takes_over=(holder,)))
+        for endpoint, via in frontends(site):
+            if hit.part in {MACHINE, endpoint.kind} and (not via.one_active or hit.host == _active(roles, site)):
+                stages = detection(via, hit.loss)
+                because = f"the server for {endpoint.kind} on {hit.host} is lost"
+                left = tuple(name for name in site.cloud.names if name != hit.host)
+                if stages:
+                    found.append(Pause(f"proxy:{endpoint.kind}", because, stages, takes_over=left))
+    return found
+
+
+def _active(roles: Roles, site: Site) -> str:
+    """Who has the clients where only one may: as they say, or the first of the file."""
+    return roles.get("writer", site.cloud.names[0])
+
+
+def detection(via: Frontend, loss: Loss) -> tuple[Stage, ...]:
+    """How long clients may be sent to a lost server: until its checks have failed `fall` times.
+
+    A check that gets no answer fails when the next one would be due (`timeout check` is not set: inter). Source:
+    HAProxy's configuration manual, `inter`, `fastinter`, `fall`. A server whose kernel refuses is passed over at once
+    by a redispatch, except where only one may serve: there the second attempt, a second later, finds the next one.
+    """
+    inter, fast = via.inter / 1000, via.fast_inter / 1000
+    if loss is Loss.DRAINED:
+        return ()
+    if loss is Loss.REFUSED and not via.one_active:
+        return ()
+    asks = Stage("the next check is due", inter, "inter")
+    again = Stage(f"{via.fall} checks fail", fast * (via.fall - 1), "fastinter x (fall - 1)")
+    if loss is Loss.REFUSED:
+        return (asks, again, Stage("a refused client tries once more", 1.0, "retries 1, redispatch"))
+    silent = Stage(f"{via.fall} checks wait in vain", inter * via.fall, "inter x fall")
+    return (asks, silent, again)
+
+
+DRILLS = Drills[HaproxySpec](processes=processes, reacts=reacts)

@@ -1,0 +1,75 @@
+"""Virtual IPs in drills: how a controller is taken out of the way, and how soon a VIP is somewhere else.
+
+Where a length is no timer of ours it was measured: docs/decisions/0005-pacemaker-vip-and-proxy.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quorate.core.drill import Drills, Process, Roles
+from quorate.core.failure import Pause, Stage
+from quorate.core.fault import MACHINE, Hit, Loss, OnHost
+from quorate.core.system import Site
+from quorate.systems.pacemaker.config import PacemakerSpec, is_fenced
+
+FUNCTION = "virtual_ip"
+ROLE = "virtual-ip"
+PART = "virtual-ip"
+_MEASURED = "measured, decision 5"
+FENCING = 1.6
+"""Seconds in which `fence_redfish` has cut and restored the power at the lab's BMC; others differ: drill yours."""
+LEADER = 1.0
+"""Seconds that Pacemaker's leader may wait for updates of its database before it acts."""
+START = 0.5
+"""Seconds to start an address and to announce it."""
+MOVE = 0.6
+"""Seconds to stop an address here and start it there."""
+
+
+def processes(_spec: PacemakerSpec, _site: Site) -> Sequence[Process]:
+    """Its daemons can die and hang without the VIP noticing: they only watch."""
+    return (Process(PART, "pacemaker.service", role=ROLE),)
+
+
+def standby(_spec: PacemakerSpec, _site: Site, host: str) -> tuple[OnHost, OnHost]:
+    """Standby moves what runs on a controller to others, in order, and keeps it away until it is online again."""
+
+    def say(value: str) -> OnHost:
+        return OnHost(host, ("crm_attribute", "--node", host, "--name", "standby", "--update", value))
+
+    return say("on"), say("off")
+
+
+def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
+    """Only what hits the holder moves the VIP."""
+    holder = roles.get(ROLE, "")
+    taken = {hit.host for hit in hits if hit.part == MACHINE and hit.loss is not Loss.DRAINED}
+    others = tuple(name for name in site.cloud.names if name != holder and name not in taken)
+
+    def pause(because: str, *stages: Stage, after: tuple[str, ...] = ()) -> Pause:
+        return Pause(FUNCTION, because, stages, after=after, takes_over=others)
+
+    found = []
+    for hit in hits:
+        if hit.host != holder:
+            continue
+        lost = hit.part in {MACHINE, "membership"}
+        if lost and hit.loss is not Loss.DRAINED:
+            found.append(pause(f"{holder} held it and is lost", *_after_a_loss(site), after=("membership",)))
+        elif hit.loss is Loss.DRAINED and (lost or hit.part == PART):
+            found.append(pause(f"{holder} gives it away", Stage("the address moves", MOVE, _MEASURED)))
+        elif hit.part == "proxy" and hit.loss is Loss.HUNG:
+            watch = Stage("it is looked at", float(spec.monitor_seconds), "monitor interval of ocf:quorate:proxy")
+            patience = Stage("it may take a second to answer", 1.0, "ocf:quorate:proxy, answers()")
+            found.append(pause(f"the proxy of {holder} hangs", watch, patience, Stage("it moves", MOVE, _MEASURED)))
+    return found
+
+
+def _after_a_loss(site: Site) -> tuple[Stage, ...]:
+    fencing = (Stage("its power is cut", FENCING, _MEASURED),) if is_fenced(site.cloud) else ()
+    leader = Stage("the leader waits for updates", LEADER, _MEASURED)
+    return (*fencing, leader, Stage("the address is started and announced", START, _MEASURED))
+
+
+DRILLS = Drills[PacemakerSpec](processes=processes, reacts=reacts, standby=standby, uses={})
