@@ -18,7 +18,9 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -36,11 +38,19 @@ PATIENCE = 120.0
 _PAUSE = 1.0
 _STEPS: TypeAdapter[list[Step]] = TypeAdapter(list[Step])
 
-Sleep = Callable[[float], Awaitable[object]]
+
+@dataclass(frozen=True)
+class Patience:
+    """How long each cure is tried, and by which clock."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    seconds: float = PATIENCE
+    progress: Callable[[str], None] = lambda _text: None
 
 
 class Doer:
-    """Does steps. `well` waits until everything is ok; None: steps that want that are passed over (healing does not)."""
+    """Does steps. `well` waits until everything is ok; None: steps that want that are passed over, as in healing."""
 
     def __init__(
         self,
@@ -99,19 +109,11 @@ class Cures:
         """Take what a drill that died has left."""
         self._steps = _STEPS.validate_json(self._path.read_bytes())
 
-    async def heal(
-        self,
-        doer: Doer,
-        *,
-        progress: Callable[[str], None] = lambda _text: None,
-        patience: float = PATIENCE,
-        sleep: Sleep = asyncio.sleep,
-        clock: Callable[[], float],
-    ) -> None:
+    async def heal(self, doer: Doer, patience: Patience) -> None:
         """Undo everything, in order. QuorateError names what could not be undone; that stays armed."""
         failed: list[tuple[Step, QuorateError]] = []
         for step in list(self._steps):
-            error = await _insist(doer, step, clock() + patience, sleep, clock, progress)
+            error = await _insist(doer, step, patience)
             if error is not None:
                 failed.append((step, error))
         self._steps = [step for step, _ in failed]
@@ -132,23 +134,17 @@ class Cures:
         draft.replace(self._path)
 
 
-async def _insist(
-    doer: Doer,
-    step: Step,
-    until: float,
-    sleep: Sleep,
-    clock: Callable[[], float],
-    progress: Callable[[str], None],
-) -> QuorateError | None:
+async def _insist(doer: Doer, step: Step, patience: Patience) -> QuorateError | None:
+    until = patience.clock() + patience.seconds
     while True:
         try:
             await doer.do(step)
         except QuorateError as error:
-            if clock() > until:
+            if patience.clock() > until:
                 return error
             if isinstance(error, Unreachable):
-                progress(f"{error.message}; trying again")
-            await sleep(_PAUSE)
+                patience.progress(f"{error.message}; trying again")
+            await patience.sleep(_PAUSE)
         else:
             return None
 
