@@ -83,7 +83,10 @@ def _clients(record: Record, function: str) -> list[Client]:
 
 def _row(record: Record, function: str) -> FunctionRow:
     clients = _clients(record, function)
-    histories = {client.name: record.operations.get(client.name, []) for client in clients}
+    calm = record.mark("calm") or 0.0
+    histories = {
+        client.name: [one for one in record.operations.get(client.name, []) if one.start >= calm] for client in clients
+    }
     injected = record.mark("inject")
     objective = min((record.header.objectives[c.objective] for c in clients), default=None)
     predicted = _prediction(record, function)

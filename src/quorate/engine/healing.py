@@ -109,21 +109,25 @@ class Cures:
         """Take what a drill that died has left."""
         self._steps = _STEPS.validate_json(self._path.read_bytes())
 
-    async def heal(self, doer: Doer, patience: Patience) -> None:
-        """Undo everything, in order. QuorateError names what could not be undone; that stays armed."""
+    async def heal(self, doer: Doer, patience: Patience, only: Sequence[Step] | None = None) -> None:
+        """Undo everything, or only these steps, in order. QuorateError names what could not be; that stays armed."""
         failed: list[tuple[Step, QuorateError]] = []
-        for step in list(self._steps):
+        chosen = [step for step in self._steps if only is None or step in only]
+        for step in chosen:
             error = await _insist(doer, step, patience)
             if error is not None:
                 failed.append((step, error))
-        self._steps = [step for step, _ in failed]
-        if failed:
+        done = [step for step in chosen if step not in [one for one, _ in failed]]
+        self._steps = [step for step in self._steps if step not in done]
+        if self._steps:
             self._write()
+        if failed:
             raise QuorateError(
                 "not everything could be undone: " + "; ".join(error.message for _, error in failed),
                 hint="`quorate drill heal` tries again; the steps are in " + str(self._path),
             )
-        self._path.unlink(missing_ok=True)
+        if not self._steps:
+            self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
         draft = self._path.with_suffix(".new")

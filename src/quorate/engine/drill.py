@@ -1,0 +1,372 @@
+"""One drill: let clients work, say what should happen, break something for real, heal it, and keep what was seen.
+
+::
+
+    clients ──► calm ──► predict ──► arm ──► inject ──► prove ──► hold ──► heal ──► whole ──► last look ──► record
+       │          └ each must work        └ from here on everything is undone, however it ends (healing.py)
+       └ a look at `status` again and again, and a watch on who holds the VIP
+
+Nothing is judged here: the record is on disk first, and whoever judges it reads it from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from quorate.core.aim import predictions, survivable, workloads_of
+from quorate.core.drill import SERVER, Roles, Workload
+from quorate.core.fault import Fault, Proof
+from quorate.core.history import Operation
+from quorate.core.record import (
+    Client,
+    Done,
+    Final,
+    Header,
+    HitLine,
+    HolderLine,
+    LookLine,
+    Mark,
+    MarkName,
+    PredictionLine,
+    Watched,
+)
+from quorate.core.schedule import Planned
+from quorate.engine import apply, workload
+from quorate.engine.clients import Crew
+from quorate.engine.ground import Ground
+from quorate.engine.healing import Cures, Doer, Patience, guarded
+from quorate.engine.onlooker import Onlooker
+from quorate.engine.recorder import Recorder
+from quorate.errors import QuorateError, Refused, Unreachable, Unsupported
+
+WHOLE = 240.0
+"""Seconds after the heal in which all redundancy must be back; a member may have to copy everything."""
+AFTER = 4.0
+"""Seconds that all must stay well before the drill ends: a success lasts three (core/checkers.py)."""
+PROVEN = 10.0
+"""Seconds in which a fault must be seen to have taken."""
+_TICK = 0.25
+
+Aim = Callable[[Roles], Fault]
+"""Makes the fault once it is known who plays which part."""
+Sightings = Callable[[], Sequence[HolderLine | Watched]]
+"""What was seen of who holds which address, times on the loop's clock."""
+Watch = Callable[[Sequence[str]], AbstractContextManager[Sightings]]
+
+
+@dataclass(frozen=True)
+class Arena:
+    """All that drills need of their surroundings.
+
+    `folder`: where runs are kept. `guardian`: the arguments of `quorate` that heal a run's folder once we are gone.
+    `watch`: sees who holds addresses on the wire; None: nobody can. `announce` is told what is expected before anything
+    is broken. `beyond`: what the cloud is not built to survive may be done, too.
+    """
+
+    op: apply.Operation
+    ground: Ground
+    folder: Path
+    guardian: Callable[[Path], Sequence[str]]
+    reach: Callable[[str, int], Awaitable[tuple[str, int]]]
+    watch: Watch | None = None
+    announce: Callable[[Header], None] = lambda _header: None
+    beyond: bool = False
+
+
+@dataclass
+class _Run:
+    """One run's own state. Operations wait here until the header is written, which goes first."""
+
+    arena: Arena
+    planned: Planned
+    aim: Aim
+    recorder: Recorder
+    crew: Crew
+    cures: Cures
+    zero: float
+    early: list[tuple[str, Operation]] | None = field(default_factory=list)
+    looks: list[LookLine] = field(default_factory=list)
+    healed: float = 0.0
+    recent: dict[str, Operation] = field(default_factory=dict)
+    served: dict[str, str] = field(default_factory=dict)
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() - self.zero
+
+    def note(self, by: str, operation: Operation) -> None:
+        """Take an operation that ended."""
+        self.recent[by] = operation
+        if operation.outcome == "ok" and SERVER in operation.facts:
+            self.served[by] = str(operation.facts[SERVER])
+        if self.early is None:
+            self.recorder.operation(by, operation)
+        else:
+            self.early.append((by, operation))
+
+    def saw(self, look: LookLine) -> None:
+        """Take a look at the cloud."""
+        if self.early is None:
+            self.recorder.line(look)
+        else:
+            self.looks.append(look)
+
+    def mark(self, name: MarkName, seconds: float = 0.0, at: float | None = None) -> None:
+        """Write down what is done now."""
+        self.recorder.line(Mark(name=name, at=self.now() if at is None else at, seconds=seconds))
+
+    def roles(self) -> Roles:
+        """Who plays which part, as clients see it."""
+        return {w.shows: self.served[w.name] for w in self.crew.workloads if w.shows and w.name in self.served}
+
+    def open(self, header: Header) -> None:
+        """Write the header, and what had to wait for it."""
+        self.recorder.line(header)
+        early, self.early = self.early or [], None
+        for by, operation in early:
+            self.recorder.operation(by, operation)
+        for look in self.looks:
+            self.recorder.line(look)
+
+
+async def drill(arena: Arena, planned: Planned, aim: Aim, run: str) -> Path:
+    """Do one drill; returns the path of its record. Whatever was done is undone when this ends, however it does.
+
+    Raises Refused or Unsupported for a fault that must not or cannot be done here, QuorateError where clients cannot
+    work before anything is broken, or where the fault did not take.
+    """
+    op = arena.op
+    await _must_be_well(op)
+    workloads = workloads_of(op.site, op.systems)
+    folder = arena.folder / run
+    with contextlib.ExitStack() as stack:
+        recorder = stack.enter_context(Recorder(folder, rate=sum(w.rate for w in workloads), mask=op.secrets.mask))
+        stack.enter_context(guarded(folder, arena.guardian(folder)))
+        crew = Crew(workloads, run=run, secrets=op.secrets, reach=arena.reach)
+        loop = asyncio.get_running_loop()
+        this = _Run(arena, planned, aim, recorder, crew, Cures(folder), loop.time())
+        onlooker = Onlooker(op, this.now, this.saw)
+        doer = Doer(op.transports, arena.ground, op.secrets, well=onlooker.await_well)
+        try:
+            await _work(this, doer, onlooker)
+        finally:
+            await crew.close()
+            await this.cures.heal(doer, Patience(progress=op.progress))
+    return recorder.path
+
+
+async def _must_be_well(op: apply.Operation) -> None:
+    seen = await apply.look(op)
+    if not seen.verdict.is_ok:
+        raise Refused(
+            f"the cloud is not well, so nothing is broken on top of that: {seen.verdict.reason}",
+            hint="`quorate status` says more, `quorate apply` mends what differs from the cloud file.",
+        )
+
+
+async def _work(this: _Run, doer: Doer, onlooker: Onlooker) -> None:
+    """Everything from the first client's first step to the last line of the record."""
+    arena, op = this.arena, this.arena.op
+    if this.crew.after:
+        this.cures.arm(*this.crew.after)
+    op.progress("clients get ready")
+    for step in this.crew.before:
+        await doer.do(step)
+    await this.crew.prepare()
+    vips = [str(vip.address) for vip in op.site.cloud.vips.values()]
+    with arena.watch(vips) if arena.watch else contextlib.nullcontext() as sightings:
+        async with _beside(_watch_ourselves(this), onlooker.keep_looking()):
+            this.crew.start(this.note, zero=this.zero)
+            fault = await _calm(this, doer, vips)
+            await _break(this, doer, fault)
+            await _whole(this, onlooker)
+            await this.crew.stop()
+        this.mark("end")
+        seen = list(sightings()) if sightings else []
+    found, unseen = await this.crew.finish()
+    for by, why in unseen.items():
+        op.progress(f"{by} could not look once more: {why}")
+    for line in (*_since(seen, this.zero), *(Final(by=by, facts=dict(facts)) for by, facts in found.items()), Done()):
+        this.recorder.line(line)
+
+
+def _since(seen: Sequence[HolderLine | Watched], zero: float) -> list[HolderLine | Watched]:
+    """Put sightings on the record's clock."""
+    return [
+        line.model_copy(
+            update={
+                "first": line.first - zero,
+                "last": line.last - zero,
+                "announced": None if line.announced is None else line.announced - zero,
+            }
+        )
+        if isinstance(line, HolderLine)
+        else line
+        for line in seen
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _beside(*work: Awaitable[None]) -> AsyncIterator[None]:
+    """Let this go on meanwhile; what it raises ends what it stands beside."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_awaited(one)) for one in work]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
+
+
+async def _watch_ourselves(this: _Run) -> None:
+    def told(at: float, seconds: float) -> None:
+        if this.early is None:
+            this.mark("pause", seconds, at)
+
+    await workload.watch(told, zero=this.zero)
+
+
+async def _calm(this: _Run, doer: Doer, vips: Sequence[str]) -> Fault:
+    """Let clients work undisturbed; then choose the fault, say what should happen, and write the header."""
+    arena, op = this.arena, this.arena.op
+    op.progress(f"{len(this.crew.workloads)} clients work undisturbed for {this.planned.calm:.1f} s")
+    began = this.now()
+    await asyncio.sleep(this.planned.calm)
+    _all_must_work(this, began)
+    fault = this.aim(this.roles())
+    _refuse(arena, fault)
+    if fault.set_up:
+        this.cures.arm(*fault.tear_down)
+        op.progress(f"setting the stage: {fault.summary}")
+        for step in fault.set_up:
+            await doer.do(step)
+        began = this.now()
+        await asyncio.sleep(this.planned.calm)
+        _all_must_work(this, began)
+    header = _header(this, fault, vips)
+    this.open(header)
+    this.mark("calm", at=began)
+    arena.announce(header)
+    return fault
+
+
+def _all_must_work(this: _Run, began: float) -> None:
+    """A client that never succeeds before the fault would measure nothing."""
+    idle = [w for w in this.crew.workloads if not _works(this.recent.get(w.name), began)]
+    if idle:
+        reasons = "; ".join(f"{w.name}: {_why(this.recent.get(w.name))}" for w in idle)
+        raise QuorateError(
+            f"these clients do not work, though nothing is broken yet: {reasons}",
+            hint="`quorate status` says what is not well; the clients run on this machine and must reach the VIP.",
+        )
+
+
+def _works(last: Operation | None, began: float) -> bool:
+    return last is not None and last.outcome == "ok" and last.end >= began
+
+
+def _why(last: Operation | None) -> str:
+    return "no operation ended" if last is None else last.note or f"its last success was at {last.end:.1f} s"
+
+
+def _refuse(arena: Arena, fault: Fault) -> None:
+    if fault.unsupported:
+        raise Unsupported(f"{fault.kind} cannot be done here: {fault.unsupported}")
+    most = survivable(arena.op.site)
+    if fault.lost > most and not arena.beyond:
+        raise Refused(
+            f"{fault.kind} takes {fault.lost} controllers at once, and this cloud is built to lose {most}",
+            hint="--beyond-redundancy does it all the same: then nothing is promised.",
+        )
+
+
+def _header(this: _Run, fault: Fault, vips: Sequence[str]) -> Header:
+    op = this.arena.op
+    expected = predictions(op.site, op.systems, this.roles(), fault)
+    return Header(
+        run=this.recorder.run,
+        cloud=op.site.cloud.cloud,
+        began=op.clock.now(),
+        drill=this.planned.drill,
+        summary=fault.summary,
+        seed=this.planned.seed,
+        hits=tuple(HitLine(host=hit.host, part=hit.part, loss=hit.loss.value) for hit in fault.hits),
+        roles=dict(this.roles()),
+        within=fault.lost <= survivable(op.site),
+        hold=fault.hold,
+        workloads=tuple(map(_client, this.crew.workloads)),
+        objectives=op.site.cloud.objectives.model_dump(),
+        predictions=tuple(PredictionLine.model_validate(asdict(one)) for one in expected),
+        vips=tuple(vips),
+        watched=tuple(vips) if this.arena.watch else (),
+    )
+
+
+def _client(one: Workload) -> Client:
+    return Client(
+        name=one.name, function=one.function, objective=one.objective, rate=one.rate, at=one.at, shows=one.shows
+    )
+
+
+async def _break(this: _Run, doer: Doer, fault: Fault) -> None:
+    """Inject, prove, hold and heal."""
+    op = this.arena.op
+    if fault.heal:
+        this.cures.arm(*fault.heal)
+    op.progress(f"{fault.kind}: {fault.summary}")
+    this.mark("inject")
+    began = this.now()
+    for step in fault.inject:
+        said = await doer.do(step)
+        if said.startswith("unsupported:"):
+            raise Unsupported(f"{fault.kind} cannot be done here: {said.removeprefix('unsupported:').strip()}")
+    this.mark("injected")
+    for proof in fault.proof:
+        await _prove(this, doer, proof)
+    if fault.proof:
+        this.mark("proved")
+    await asyncio.sleep(max(0.0, fault.hold - (this.now() - began)))
+    op.progress("healing")
+    this.mark("heal")
+    await this.cures.heal(doer, Patience(progress=op.progress), only=fault.heal)
+    this.healed = this.now()
+    this.mark("healed")
+
+
+async def _prove(this: _Run, doer: Doer, proof: Proof) -> None:
+    """See that it took; a controller that does not answer has not shown it yet."""
+    until = this.now() + PROVEN
+    while True:
+        try:
+            said = await doer.do(proof.step)
+        except Unreachable as error:
+            said = error.message
+        if said.split()[:1] == [proof.word]:
+            return
+        if this.now() > until:
+            raise QuorateError(f"the fault did not take on {proof.step.host}: {said.strip() or 'nothing shows it'}")
+        await asyncio.sleep(_TICK)
+
+
+async def _whole(this: _Run, onlooker: Onlooker) -> None:
+    """Wait until status is ok and every client works, then a little longer; at most WHOLE seconds."""
+    until = this.now() + WHOLE
+    this.arena.op.progress("waiting until everything is as it was")
+    while not _all_well(this, onlooker.last):
+        if this.now() > until:
+            this.arena.op.progress(f"not everything is well {WHOLE:.0f} s after the heal")
+            return
+        await asyncio.sleep(_TICK)
+    this.mark("whole")
+    await asyncio.sleep(AFTER)
+
+
+def _all_well(this: _Run, last: LookLine | None) -> bool:
+    seen = last is not None and last.level == "ok" and last.at > this.healed
+    return seen and all(_works(this.recent.get(w.name), this.healed) for w in this.crew.workloads)

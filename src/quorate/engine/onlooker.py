@@ -1,0 +1,57 @@
+"""Looks at the cloud while a drill runs, as `quorate status` would, again and again: when it tells of what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from quorate.core.record import LookLine
+from quorate.core.verdict import Level
+from quorate.engine import apply
+from quorate.errors import QuorateError
+
+INTERVAL = 1.0
+"""Seconds from the end of one look to the next."""
+
+
+@dataclass
+class Onlooker:
+    """Who looks. `now`: seconds on the record's clock; `note` is told each look."""
+
+    op: apply.Operation
+    now: Callable[[], float]
+    note: Callable[[LookLine], None]
+    last: LookLine | None = field(default=None)
+
+    async def keep_looking(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except QuorateError as error:
+                self.op.progress(f"no look: {error.message}")
+            await asyncio.sleep(INTERVAL)
+
+    async def look(self) -> LookLine:
+        """Look once. The time is that of the answer: before it nobody knew."""
+        seen = await apply.look(self.op)
+        why = {
+            name: judgement.verdict.reason
+            for name, judgement in seen.judgements.items()
+            if judgement.verdict.level is not Level.OK
+        }
+        if not why and not seen.verdict.is_ok:
+            why = {"cloud": seen.verdict.reason}
+        self.last = LookLine.model_validate({"at": self.now(), "level": seen.verdict.level.word, "why": why})
+        self.note(self.last)
+        return self.last
+
+    async def await_well(self, limit: float) -> None:
+        """Wait until a look shows that everything is ok; QuorateError after so many seconds."""
+        until = self.now() + limit
+        while (seen := await self.look()).level != "ok":
+            if self.now() > until:
+                why = "; ".join(f"{system}: {reason}" for system, reason in seen.why.items())
+                raise QuorateError(f"not everything was well again within {limit:.0f} s: {why}")
+            await asyncio.sleep(INTERVAL)
