@@ -16,9 +16,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from quorate.core.drill import Workload
 from quorate.core.history import Operation, outages, worst
-from quorate.engine import workload
-from quorate.engine.clients import TokenValidation
+from quorate.core.secret import Secrets
+from quorate.engine.clients import Crew
 from quorate.lab.lab import Lab
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,22 +58,36 @@ def wait_until_well(folder: Path, seconds: float) -> float:
     raise SystemExit(f"demo: not everything is ok {seconds:.0f} s after the power came back")
 
 
+def validating(vip: str) -> Workload:
+    """The client that the story is told of."""
+    return Workload(
+        name="token_validation",
+        function="token_validation",
+        objective="token_validation",
+        client="quorate.systems.keystone.client:Validation",
+        rate=RATE,
+        bound=2.0,
+        settings={"url": f"http://{vip}:5000/v3", "user": "admin", "project": "admin", "domain": "default"},
+        secrets=("keystone.admin",),
+    )
+
+
 async def cut_power(lab: Lab, folder: Path, vip: str) -> dict[str, object]:
     """Validate tokens through the VIP, cut the power of its holder, measure."""
     secrets = YAML(typ="safe").load((folder / "secrets.yaml").read_text(encoding="utf-8"))
-    client = TokenValidation(f"http://{vip}:5000", secrets["keystone"]["admin"])
-    await client.issue()
-    stop = asyncio.Event()
+    history: list[Operation] = []
+    crew = Crew([validating(vip)], run="demo", secrets=Secrets({"keystone.admin": secrets["keystone"]["admin"]}))
+    await crew.prepare()
     with lab.witness(vip) as witness:
-        running = asyncio.create_task(workload.run(client, rate=RATE, stop=stop))
+        crew.start(lambda _name, operation: history.append(operation))
         await asyncio.sleep(4)
         holder = witness.holder or "nobody"
         say(f"\n$ quorate lab kill {holder}        # it holds {vip}; its power is cut NOW")
         cut_at = time.monotonic()
         await asyncio.to_thread(lab.kill, holder)
         await asyncio.sleep(14)
-        stop.set()
-        history = await running
+        await crew.stop()
+        await crew.close()
         return measured(history, cut_at) | {
             "lost": holder,
             "took_over": witness.holder,

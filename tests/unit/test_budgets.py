@@ -16,7 +16,14 @@ FUNCTION_LINES = 50
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
 PRINTERS = {"src/quorate/cli/render.py"}
 PURE = ("model", "core", "systems")
-NO_IO = {"asyncio", "socket", "subprocess", "asyncssh", "httpx", "threading", "multiprocessing", "urllib", "http"}
+NO_IO = {"asyncio", "socket", "subprocess", "asyncssh", "httpx", "threading", "multiprocessing", "urllib", "http"} | {
+    "requests",
+    "keystoneauth1",
+    "pymemcache",
+    "pymysql",
+}
+CLIENT = "client.py"
+"""The one file of a system that may do I/O: the client of a drill (docs/decisions/0011-drill-clients.md)."""
 NOT_FOR_PURE = ("quorate.transport", "quorate.engine", "quorate.cli", "quorate.lab")
 WORKPLACE = "/" + "work/"
 """Where somebody's tree happens to lie; put together so that this file does not hold it."""
@@ -76,10 +83,15 @@ def test_one_file_prints() -> None:
     assert printing <= PRINTERS
 
 
+def is_client(path: str) -> bool:
+    """Whether it is `systems/NAME/client.py`, which the engine alone loads, by its name."""
+    return Path(path).name == CLIENT and Path(path).parts[:-2] == ("src", "quorate", "systems")
+
+
 @pytest.mark.parametrize("path", python(*(f"src/quorate/{room}" for room in PURE)))
 def test_the_pure_rooms_do_no_io(path: str) -> None:
     imported = set(imports(path))
-    assert {name for name in imported if name.partition(".")[0] in NO_IO} == set()
+    assert is_client(path) or {name for name in imported if name.partition(".")[0] in NO_IO} == set()
     assert {name for name in imported if name.startswith(NOT_FOR_PURE)} == set()
 
 
@@ -88,6 +100,12 @@ def test_systems_know_only_themselves(path: str) -> None:
     own = ".".join(Path(path).parts[1:4])
     among = [name for name in imports(path) if name.startswith("quorate.systems.")]
     assert [name for name in among if not is_or_below(name, own)] == []
+
+
+def test_nothing_imports_the_client_of_a_system() -> None:
+    clients = {".".join(Path(path).with_suffix("").parts[1:]) for path in python("src") if is_client(path)}
+    assert clients
+    assert [(path, name) for path in python("src") for name in imports(path) if name in clients] == []
 
 
 def test_core_never_names_a_system() -> None:
@@ -112,6 +130,20 @@ def test_nothing_knows_where_somebody_s_tree_lies() -> None:
         if path.is_file() and WORKPLACE in path.read_text(encoding="utf-8", errors="replace"):
             found.append(str(path.relative_to(ROOT)))
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("path", "exempt"),
+    [
+        ("src/quorate/systems/a/client.py", True),
+        ("src/quorate/systems/a/probe.py", False),
+        ("src/quorate/systems/a/b/client.py", False),
+        ("src/quorate/systems/client.py", False),
+        ("src/quorate/core/client.py", False),
+    ],
+)
+def test_only_a_system_s_client_is_exempt(path: str, exempt: bool) -> None:
+    assert is_client(path) is exempt
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,13 @@ class SshTransport:
         except TimeoutError:
             raise Unreachable(self._host, self._late(session, argv, f"within {now() - started:.3g} s")) from None
 
+    async def dial(self, *, keepalive: float = KEEPALIVE_INTERVAL) -> asyncssh.SSHClientConnection:
+        """Open a connection that is the caller's own, to close it and to limit the time. Raises Unreachable.
+
+        `keepalive`: seconds between questions whether the machine lives; after a few without an answer it is closed.
+        """
+        return await self._dial(Client(), keepalive)
+
     async def close(self) -> None:
         """Close all connections; calls that are under way end as Unreachable."""
         self._line = None
@@ -141,23 +148,25 @@ class SshTransport:
                 self._lines.discard(line)
 
     async def _open(self) -> _Line:
-        client = self._knock = Client()
+        self._knock = Client()
+        return _Line(await self._dial(self._knock, KEEPALIVE_INTERVAL))
+
+    async def _dial(self, client: Client, keepalive: float) -> asyncssh.SSHClientConnection:
         options: asyncssh.SSHClientConnectionOptions | None = None
         try:
-            options = await self._options()
-            conn = await asyncssh.connect(self._address, options=options, client_factory=lambda: client)
+            options = await self._options(keepalive)
+            return await asyncssh.connect(self._address, options=options, client_factory=lambda: client)
         except (OSError, ValueError, asyncssh.Error) as error:
             if isinstance(error, TimeoutError):
                 raise
             raise explained(self._host, error, client, options, self._known_hosts) from None
-        return _Line(conn)
 
-    async def _options(self) -> asyncssh.SSHClientConnectionOptions:
+    async def _options(self, keepalive: float) -> asyncssh.SSHClientConnectionOptions:
         """Combine cloud.yaml with the operator's ssh config."""
         said = self._said | {
             "host": self._address,
             "login_timeout": 0,  # `run` has the time
-            "keepalive_interval": KEEPALIVE_INTERVAL,
+            "keepalive_interval": keepalive,
             "keepalive_count_max": KEEPALIVE_COUNT,
         }
         if self._identity is not None:

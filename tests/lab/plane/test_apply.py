@@ -10,14 +10,17 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.plane.machines import QUORATE, Plane
-from quorate.engine import workload
-from quorate.engine.clients import RowWriter
+from lab.plane.working import chosen, working
+from quorate.core.history import Operation
+from quorate.systems.galera.workloads import workloads
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -72,24 +75,22 @@ def test_a_changed_option_is_one_line_and_three_restarts_and_loses_no_row(plane:
         assert "max_connections" in changed[1]
         assert "612" in changed[1]
         assert "! restart mariadb.service" in step["diff"]
-    writer = RowWriter(plane.vip, "keystone", plane.secrets()["keystone.database"], "keystone")
-    writer.prepare()
-    asyncio.run(_while_writing(writer, plane.apply))
-    assert len(writer.acknowledged) > 200
-    assert writer.lost() == set()
+    written, found = asyncio.run(_while_writing(plane, plane.apply))
+    acknowledged = {operation.facts["number"] for operation in written if operation.outcome == "ok"}
+    there = {number for first, last in found["numbers"] for number in range(first, last + 1)}
+    assert len(acknowledged) > 200
+    assert acknowledged - there == set()
+    assert found["more_than_once"] == []
     shown = [plane.lab.run(n, "mariadb -NBe 'select @@max_connections'").stdout.strip() for n in plane.lab.machines()]
     assert shown == ["612"] * 3
 
 
-async def _while_writing(writer: RowWriter, act: Callable[[], object]) -> None:
-    stop = asyncio.Event()
-    running = asyncio.create_task(workload.run(writer, rate=20, stop=stop, bound=5.0))
-    try:
+async def _while_writing(plane: Plane, act: Callable[[], object]) -> tuple[list[Operation], Mapping[str, Any]]:
+    writer = chosen(plane, "galera", workloads, "database_write")
+    finals: dict[str, Mapping[str, Any]] = {}
+    async with working(plane, [replace(writer, bound=5.0)], finals) as history:
         await asyncio.to_thread(act)
-    finally:
-        stop.set()
-        await running
-        await asyncio.to_thread(writer.close)
+    return history["database_write"], finals["database_write"]
 
 
 def test_a_stored_plan_is_refused_when_the_world_has_changed(plane: Plane) -> None:

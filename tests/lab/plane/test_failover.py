@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from dataclasses import replace
 
 import pytest
 
 from lab.plane.machines import Plane
+from lab.plane.working import chosen, working
 from quorate.core.history import Operation, worst
-from quorate.engine import workload
-from quorate.engine.clients import TokenValidation
+from quorate.systems.keystone.workloads import workloads
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -33,15 +34,12 @@ def move_vip_to_the_writer(plane: Plane) -> str:
 
 
 async def cut_power_under_load(plane: Plane, victim: str) -> list[Operation]:
-    client = TokenValidation(f"http://{plane.vip}:5000", plane.secrets()["keystone.admin"])
-    await client.issue()
-    stop = asyncio.Event()
-    running = asyncio.create_task(workload.run(client, rate=RATE, stop=stop))
-    await asyncio.sleep(2)
-    await asyncio.to_thread(plane.lab.kill, victim)
-    await asyncio.sleep(13)
-    stop.set()
-    return await running
+    client = chosen(plane, "keystone", workloads, "token_validation")
+    async with working(plane, [replace(client, rate=RATE, bound=2.0)]) as history:
+        await asyncio.sleep(2)
+        await asyncio.to_thread(plane.lab.kill, victim)
+        await asyncio.sleep(13)
+    return history["token_validation"]
 
 
 def test_power_of_vip_holder_and_writer_is_cut_five_times(plane: Plane) -> None:
