@@ -74,7 +74,8 @@ def written(down: tuple[float, float] = (5.0, 7.0), until: float = 30.0) -> list
 def cached(*operations: tuple[float, str, int | None], key: str = "a") -> list[Operation]:
     """Operations on one key: when, what (set, get, delete), and which version."""
     return [
-        Operation(at, at + 0.01, "ok", "", {"key": key, "do": do, "version": version}) for at, do, version in operations
+        Operation(at, at + 0.01, "ok", "", {"key": key, "kind": do, "version": version})
+        for at, do, version in operations
     ]
 
 
@@ -101,7 +102,7 @@ def record(**changes: Any) -> Record:
             LookLine(at=25.0, level="ok"),
         ],
         "watches": [Watched(address=VIP, two_holders=False)],
-        "finals": {"database_write": {"found": [[one, one] for one in numbers], "twice": []}},
+        "finals": {"database_write": {"numbers": [[one, one] for one in numbers], "more_than_once": []}},
         "complete": True,
     }
     told |= {name: value for name, value in changes.items() if name != "header"}

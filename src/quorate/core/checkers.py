@@ -12,8 +12,8 @@
     noise        the drill's own process stood still: what clients saw then is its fault
 
 What must be true of clients' facts (systems/*/client.py): an operation that was served by somebody has `server`; a
-write of a numbered row has `number`, and its client's final look `found` (ranges of numbers), `twice` (numbers) and
-`servers` (runs of servers in the order of the rows); an operation on a cached key has `key`, `do` (set, get, delete)
+write of a numbered row has `number`, and its client's final look `numbers` (ranges) and `more_than_once`; a read of
+rows has `highest`, the highest number that it saw; an operation on a cached key has `key`, `kind` (set, get, delete)
 and `version`, which grows with each change of the key and is null for a miss.
 """
 
@@ -78,26 +78,26 @@ def acknowledged(operations: Iterable[Operation]) -> set[int]:
 def lost_rows(record: Record) -> dict[str, set[int]]:
     """For each client that looked in the end: the rows that were acknowledged to it and are not there."""
     return {
-        by: acknowledged(record.operations.get(by, ())) - numbers(final["found"])
+        by: acknowledged(record.operations.get(by, ())) - numbers(final["numbers"])
         for by, final in record.finals.items()
-        if "found" in final
+        if "numbers" in final
     }
 
 
 def check_lost(record: Record) -> Finding:
     """Every row that was acknowledged must be there, once."""
     writers = [by for by, history in record.operations.items() if any("number" in o.facts for o in history)]
-    unseen = [by for by in writers if "found" not in record.finals.get(by, {})]
+    unseen = [by for by in writers if "numbers" not in record.finals.get(by, {})]
     if unseen:
         return _finding("lost", "unknown", f"{', '.join(unseen)}: nobody looked for its rows in the end")
     if not writers:
         return _finding("lost", "unknown", "no client wrote rows")
     lost = lost_rows(record)
-    twice = {by: sorted(final.get("twice", ())) for by, final in record.finals.items() if final.get("twice")}
+    twice = {by: final["more_than_once"] for by, final in record.finals.items() if final.get("more_than_once")}
     total = sum(len(rows) for rows in lost.values())
     written = sum(len(acknowledged(record.operations[by])) for by in writers)
     evidence = [f"{by}: row {number} was acknowledged and is not there" for by in lost for number in sorted(lost[by])]
-    evidence += [f"{by}: row {number} is there more than once" for by in twice for number in twice[by]]
+    evidence += [f"{by}: row {row[0]} is there more than once" for by in twice for row in twice[by]]
     if evidence:
         more = sum(map(len, twice.values()))
         return _finding("lost", "failing", f"{total} of {written} acknowledged rows lost, {more} twice", evidence)
@@ -127,7 +127,7 @@ def check_stale(record: Record) -> Finding:
         for operation in history:
             if operation.outcome != "ok" or "key" not in operation.facts:
                 continue
-            if operation.facts["do"] == "get":
+            if operation.facts["kind"] == "get":
                 reads.append((by, operation))
             else:
                 change = _Change(by, operation.end, int(operation.facts["version"]))

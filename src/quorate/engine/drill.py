@@ -24,13 +24,10 @@ from quorate.core.fault import Fault, Proof
 from quorate.core.history import Operation
 from quorate.core.record import (
     Client,
-    Done,
-    Final,
     Header,
     HitLine,
     HolderLine,
     LookLine,
-    Mark,
     MarkName,
     PredictionLine,
     Watched,
@@ -41,13 +38,15 @@ from quorate.engine.clients import Crew
 from quorate.engine.ground import Ground
 from quorate.engine.healing import Cures, Doer, Patience, guarded
 from quorate.engine.onlooker import Onlooker
-from quorate.engine.recorder import Recorder
+from quorate.engine.recorder import Recorder, room_for
 from quorate.errors import QuorateError, Refused, Unreachable, Unsupported
 
 WHOLE = 240.0
 """Seconds after the heal in which all redundancy must be back; a member may have to copy everything."""
 AFTER = 4.0
 """Seconds that all must stay well before the drill ends: a success lasts three (core/checkers.py)."""
+LONGEST = 900.0
+"""Seconds for whose record room is taken."""
 PROVEN = 10.0
 """Seconds in which a fault must be seen to have taken."""
 _TICK = 0.25
@@ -80,7 +79,7 @@ class Arena:
 
 @dataclass
 class _Run:
-    """One run's own state. Operations wait here until the header is written, which goes first."""
+    """One run's own state: what is known so far."""
 
     arena: Arena
     planned: Planned
@@ -89,8 +88,6 @@ class _Run:
     crew: Crew
     cures: Cures
     zero: float
-    early: list[tuple[str, Operation]] | None = field(default_factory=list)
-    looks: list[LookLine] = field(default_factory=list)
     healed: float = 0.0
     recent: dict[str, Operation] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
@@ -103,34 +100,15 @@ class _Run:
         self.recent[by] = operation
         if operation.outcome == "ok" and SERVER in operation.facts:
             self.served[by] = str(operation.facts[SERVER])
-        if self.early is None:
-            self.recorder.operation(by, operation)
-        else:
-            self.early.append((by, operation))
-
-    def saw(self, look: LookLine) -> None:
-        """Take a look at the cloud."""
-        if self.early is None:
-            self.recorder.line(look)
-        else:
-            self.looks.append(look)
+        self.recorder.operation(by, operation)
 
     def mark(self, name: MarkName, seconds: float = 0.0, at: float | None = None) -> None:
         """Write down what is done now."""
-        self.recorder.line(Mark(name=name, at=self.now() if at is None else at, seconds=seconds))
+        self.recorder.mark(name, self.now() if at is None else at, seconds)
 
     def roles(self) -> Roles:
         """Who plays which part, as clients see it."""
         return {w.shows: self.served[w.name] for w in self.crew.workloads if w.shows and w.name in self.served}
-
-    def open(self, header: Header) -> None:
-        """Write the header, and what had to wait for it."""
-        self.recorder.line(header)
-        early, self.early = self.early or [], None
-        for by, operation in early:
-            self.recorder.operation(by, operation)
-        for look in self.looks:
-            self.recorder.line(look)
 
 
 async def drill(arena: Arena, planned: Planned, aim: Aim, run: str) -> Path:
@@ -144,12 +122,12 @@ async def drill(arena: Arena, planned: Planned, aim: Aim, run: str) -> Path:
     workloads = workloads_of(op.site, op.systems)
     folder = arena.folder / run
     with contextlib.ExitStack() as stack:
-        recorder = stack.enter_context(Recorder(folder, rate=sum(w.rate for w in workloads), mask=op.secrets.mask))
-        stack.enter_context(guarded(folder, arena.guardian(folder)))
         crew = Crew(workloads, run=run, secrets=op.secrets, reach=arena.reach)
+        recorder = stack.enter_context(Recorder(folder, room=room_for(workloads, LONGEST), mask=crew.mask))
+        stack.enter_context(guarded(folder, arena.guardian(folder)))
         loop = asyncio.get_running_loop()
         this = _Run(arena, planned, aim, recorder, crew, Cures(folder), loop.time())
-        onlooker = Onlooker(op, this.now, this.saw)
+        onlooker = Onlooker(op, this.now, recorder.add)
         doer = Doer(op.transports, arena.ground, op.secrets, well=onlooker.await_well)
         try:
             await _work(this, doer, onlooker)
@@ -190,8 +168,11 @@ async def _work(this: _Run, doer: Doer, onlooker: Onlooker) -> None:
     found, unseen = await this.crew.finish()
     for by, why in unseen.items():
         op.progress(f"{by} could not look once more: {why}")
-    for line in (*_since(seen, this.zero), *(Final(by=by, facts=dict(facts)) for by, facts in found.items()), Done()):
-        this.recorder.line(line)
+    for line in _since(seen, this.zero):
+        this.recorder.add(line)
+    for by, facts in found.items():
+        this.recorder.final(by, facts)
+    this.recorder.close(done=True)
 
 
 def _since(seen: Sequence[HolderLine | Watched], zero: float) -> list[HolderLine | Watched]:
@@ -225,11 +206,7 @@ async def _awaited(work: Awaitable[None]) -> None:
 
 
 async def _watch_ourselves(this: _Run) -> None:
-    def told(at: float, seconds: float) -> None:
-        if this.early is None:
-            this.mark("pause", seconds, at)
-
-    await workload.watch(told, zero=this.zero)
+    await workload.watch(lambda at, seconds: this.mark("pause", seconds, at), zero=this.zero)
 
 
 async def _calm(this: _Run, doer: Doer, vips: Sequence[str]) -> Fault:
@@ -250,7 +227,7 @@ async def _calm(this: _Run, doer: Doer, vips: Sequence[str]) -> Fault:
         await asyncio.sleep(this.planned.calm)
         _all_must_work(this, began)
     header = _header(this, fault, vips)
-    this.open(header)
+    this.recorder.open(header)
     this.mark("calm", at=began)
     arena.announce(header)
     return fault
@@ -290,7 +267,7 @@ def _header(this: _Run, fault: Fault, vips: Sequence[str]) -> Header:
     op = this.arena.op
     expected = predictions(op.site, op.systems, this.roles(), fault)
     return Header(
-        run=this.recorder.run,
+        run=this.recorder.path.parent.name,
         cloud=op.site.cloud.cloud,
         began=op.clock.now(),
         drill=this.planned.drill,

@@ -39,11 +39,13 @@ def room_for(workloads: Sequence[Workload], seconds: float) -> int:
 class Recorder:
     """The record of one drill. `mask` hides secrets in what people will read.
 
+    What is recorded before `open` waits for the header, which goes first.
+
     A write that fails is remembered: `check` raises it and `broken` returns, and nothing more is written. The drill
     then heals, and ends with it.
     """
 
-    def __init__(self, folder: Path, header: Header, *, room: int, mask: Callable[[str], str]) -> None:
+    def __init__(self, folder: Path, *, room: int, mask: Callable[[str], str]) -> None:
         """Make the folder and the file with room for so many bytes. QuorateError: there is no room, or no way."""
         self.path = folder / NAME
         self._mask = mask
@@ -60,7 +62,15 @@ class Recorder:
         self._fd = _opened(self.path, room)
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
-        self._put(encode(header), at_once=True)
+        self._early: list[str] | None = []
+
+    def open(self, header: Header) -> None:
+        """Write the header, once, and then what has waited for it."""
+        with self._lock:
+            early, self._early = self._early or [], None
+            self._lines += [encode(header), *early]
+            self._sync = True
+        self._wake.set()
 
     def operation(self, by: str, operation: Operation) -> None:
         """Record an operation of the workload of this name."""
@@ -113,7 +123,7 @@ class Recorder:
 
     def _put(self, text: str, *, at_once: bool = False) -> None:
         with self._lock:
-            self._lines.append(text)
+            (self._lines if self._early is None else self._early).append(text)
             self._sync |= at_once
         if at_once:
             self._wake.set()

@@ -63,7 +63,7 @@ def test_an_outage_beyond_its_objective_is_failing_and_beyond_the_prediction_is_
     slow = written(down=(5.0, 13.0))
     numbers = [[int(one.facts["number"])] * 2 for one in slow if one.outcome == "ok"]
     operations = record().operations | {"database_write": slow}
-    result = judge(record(operations=operations, finals={"database_write": {"found": numbers}}))
+    result = judge(record(operations=operations, finals={"database_write": {"numbers": numbers}}))
     write = row(result, "database_write")
     assert (write.level, write.held) == ("failing", False)
     assert "objective 6 s" in result.reason
@@ -76,7 +76,7 @@ def test_beyond_the_redundancy_nothing_was_promised() -> None:
         record(
             header=header(within=False),
             operations=record().operations | {"database_write": slow},
-            finals={"database_write": {"found": numbers}},
+            finals={"database_write": {"numbers": numbers}},
         )
     )
     assert result.level == "ok"
@@ -116,7 +116,7 @@ def test_a_checker_that_crashes_is_unknown() -> None:
 
 def test_a_row_that_was_acknowledged_and_is_gone_is_found() -> None:
     found = [[0, 10], [12, 49], [70, 299]]
-    result = judge(record(finals={"database_write": {"found": found, "twice": [5]}}))
+    result = judge(record(finals={"database_write": {"numbers": found, "more_than_once": [[5, 2, ["controller1"]]]}}))
     assert (result.level, result.lost) == ("failing", 1)
     assert finding(result, "lost").evidence == (
         "database_write: row 11 was acknowledged and is not there",
@@ -166,7 +166,7 @@ def test_two_writers_at_once_are_found_and_one_failover_is_none() -> None:
     ]
     told = record(
         operations=record().operations | {"database_write": both},
-        finals={"database_write": {"found": [[0, 299]]}},
+        finals={"database_write": {"numbers": [[0, 299]]}},
     )
     assert finding(judge(told), "writers").level == "failing"
 

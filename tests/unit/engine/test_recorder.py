@@ -36,12 +36,23 @@ SECRETS = Secrets({"keystone.admin": "geheim"})
 
 
 def recorder(folder: Path, room: int = 1 << 16) -> Recorder:
-    return Recorder(folder / "drills" / "r1", HEADER, room=room, mask=SECRETS.mask)
+    made = Recorder(folder / "drills" / "r1", room=room, mask=SECRETS.mask)
+    made.open(HEADER)
+    return made
 
 
 def read(path: Path) -> Record:
     with path.open(encoding="utf-8") as file:
         return parse(file, str(path))
+
+
+def test_the_header_goes_first_whenever_it_is_known(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "r1", room=1 << 16, mask=SECRETS.mask) as made:
+        made.mark("pause", 1.0, 0.4)
+        made.open(HEADER)
+        made.mark("inject", 5.0)
+        made.close(done=True)
+    assert [mark.name for mark in read(made.path).marks] == ["pause", "inject"]
 
 
 def test_what_was_recorded_is_read_again(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Site
 from quorate.systems.cache.config import PORT, PROXIES, CacheSpec
 from quorate.systems.cache.engines import UNITS
+from quorate.systems.cache.workloads import workloads
 
 FUNCTION = "cache"
 PART = "cache"
@@ -57,4 +58,4 @@ def _servers(spec: CacheSpec, hit: Hit) -> Pause | None:
     return Pause(FUNCTION, f"the memcached of {hit.host} is lost", (stage,))
 
 
-DRILLS = Drills[CacheSpec](processes=processes, reacts=reacts)
+DRILLS = Drills[CacheSpec](processes=processes, reacts=reacts, workloads=workloads)

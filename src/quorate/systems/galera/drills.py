@@ -9,6 +9,7 @@ from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Site
 from quorate.systems.galera.config import PORT, UNIT, Galera
+from quorate.systems.galera.workloads import workloads
 
 PART = "database"
 DATA = "/var/lib/mysql"
@@ -50,4 +51,5 @@ DRILLS = Drills[Galera](
         "database_write": ("virtual_ip", "proxy:database"),
         "database_read": ("virtual_ip", "proxy:database"),
     },
+    workloads=workloads,
 )

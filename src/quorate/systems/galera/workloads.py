@@ -34,6 +34,7 @@ def workloads(_spec: Galera, site: Site) -> tuple[Workload, ...]:
             client=f"{_PROGRAM}:{program}",
             rate=rate,
             settings=settings,
+            shows="writer" if program == "Rows" else "",
             passwords=(DRILL,),
             prepare=prepare,
             clean_up=clean_up,

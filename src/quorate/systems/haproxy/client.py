@@ -1,7 +1,7 @@
 """haproxy's clients in a drill: does anybody accept connections at the VIP, and which controller's proxy answers?
 
 A kernel accepts connections for a proxy that is stuck, so that `Connecting` says that the address is somewhere, and
-`Page` that a proxy answers there. Its record names the `holder`.
+`Page` that a proxy answers there. Its record names it as `server`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,6 @@ class Page(Connecting):
         status = head.partition("\r\n")[0]
         if " 200" not in status:
             raise Failed(status or "the connection was closed without an answer")
-        facts["holder"] = body.strip()
-        if facts["holder"] not in self._controllers:
+        facts["server"] = body.strip()
+        if facts["server"] not in self._controllers:
             raise Failed(f"wrong body: {body[:80]!r}")

@@ -12,6 +12,7 @@ from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Frontend, Site
 from quorate.systems.haproxy.config import HaproxySpec, frontends
+from quorate.systems.haproxy.workloads import workloads
 
 PART = "proxy"
 BACK = 0.6
@@ -66,4 +67,4 @@ def detection(via: Frontend, loss: Loss) -> tuple[Stage, ...]:
     return (asks, silent, again)
 
 
-DRILLS = Drills[HaproxySpec](processes=processes, reacts=reacts)
+DRILLS = Drills[HaproxySpec](processes=processes, reacts=reacts, workloads=workloads)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quorate.core.drill import Drills, Process
 from quorate.core.system import Site
 from quorate.systems.keystone.config import PORT, UNIT, KeystoneSpec
+from quorate.systems.keystone.workloads import workloads
 
 
 def processes(_spec: KeystoneSpec, _site: Site) -> Sequence[Process]:
@@ -21,4 +22,5 @@ DRILLS = Drills[KeystoneSpec](
         "token_validation": ("virtual_ip", "proxy:identity"),
         "token_issue": ("virtual_ip", "proxy:identity", "database_write"),
     },
+    workloads=workloads,
 )
