@@ -7,7 +7,6 @@ outputs that are no terminals get plain text.
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -18,9 +17,9 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from quorate.core.visible import visible
 from quorate.errors import InvalidInput, QuorateError
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _WIDE = 200
 
 
@@ -42,7 +41,7 @@ def page(text: RenderableType) -> None:
 
 def progress(text: str) -> None:
     """Say what is being done now: a status line with its elapsed time on a terminal, else a plain line."""
-    _STATUS.say(plain(text))
+    _STATUS.say(visible(text))
 
 
 def finish() -> None:
@@ -77,21 +76,16 @@ def error(problem: QuorateError, output: str = "text") -> None:
         }
         result({"error": told}, "json", str)
     console = _console(stderr=True)
-    console.print(Text.assemble(("error: ", "bold red"), plain(problem.message)), soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), visible(problem.message)), soft_wrap=True)
     for one in problems:
-        console.print(Text(f"  {plain(str(one))}"), soft_wrap=True)
+        console.print(Text(f"  {visible(str(one))}"), soft_wrap=True)
     if problem.hint:
-        console.print(Text.assemble(("hint: ", "bold"), plain(problem.hint)), soft_wrap=True)
-
-
-def plain(text: str) -> str:
-    """Make control characters visible: what a host or a file says must not steer the reader's terminal."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+        console.print(Text.assemble(("hint: ", "bold"), visible(problem.hint)), soft_wrap=True)
 
 
 def _print(console: Console, text: RenderableType) -> None:
     if isinstance(text, str):
-        console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
     elif console.is_terminal:
         console.print(text)
     else:  # rich fills every cell of a table with blanks

@@ -6,6 +6,7 @@ anybody's to compute.
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,24 +107,63 @@ class Result(_Value):
 
 
 class CampaignRow(_Value):
-    """One drill and one function over all runs. `held`: every run within the bound, and the bound says something."""
+    """One drill and one function over all runs. `held`: every run within the bound, and the bound says something.
+
+    `measured_s` has a figure for each run in which the function could be seen; `unseen` counts the others.
+    """
 
     drill: str
     function: str
     objective_s: float | None
     predicted_s: float | None
     measured_s: tuple[float, ...]
+    unseen: int = 0
     held: bool
+
+    @property
+    def worst_s(self) -> float | None:
+        """The longest of all runs."""
+        return max(self.measured_s, default=None)
+
+    @property
+    def median_s(self) -> float | None:
+        """The one in the middle."""
+        return median(self.measured_s) if self.measured_s else None
+
+
+class CampaignDrill(_Value):
+    """One drill over all runs, for all functions together.
+
+    `lost` counts what was seen to be lost; `lost_unknown` the runs of which nobody can say. The same for
+    `two_holders`, runs in which two held an address at once.
+    """
+
+    drill: str
+    summary: str
+    runs: int
+    lost: int
+    lost_unknown: int = 0
+    two_holders: int
+    two_holders_unknown: int = 0
+    whole_s: tuple[float, ...] = ()
+    alarm_s: tuple[float, ...] = ()
 
 
 class Campaign(_Value):
-    """Many runs. `predictions` and `predictions_held` count rows whose prediction is bounded."""
+    """Many runs. `predictions` and `predictions_held` count rows whose prediction is bounded.
+
+    `lost_unknown`, `two_holders_unknown` and `unknown` say of how many runs, and which, nobody can say.
+    """
 
     cloud: str
     runs: int
     lost: int
+    lost_unknown: int = 0
     two_holders: int
+    two_holders_unknown: int = 0
     predictions: int
     predictions_held: int
     rows: tuple[CampaignRow, ...]
+    drills: tuple[CampaignDrill, ...] = ()
     failing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
