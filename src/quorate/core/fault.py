@@ -43,6 +43,9 @@ class Hit:
 
 MACHINE = "machine"
 
+UNSUPPORTED = "unsupported:"
+"""What an injection prints first where the machine does not allow it; the reason follows, nothing was done."""
+
 
 @dataclass(frozen=True)
 class OnHost:
@@ -87,10 +90,11 @@ class Proof:
 class Fault:
     """Something that can be done to this cloud now, with its cure.
 
-    `hits`: what it takes. `hold`: seconds from the injection until it is healed; 0: it heals itself at once (a process
-    that is killed is started again by its manager). `lapse`: seconds after which what was done on a controller undoes
-    itself there, whoever died. `lost`: how many members of a quorum it takes at once; more than the cloud is built to
-    lose is refused. `unsupported`: why this cannot be done here, or empty.
+    `hits`: what it takes; nothing, where all should go on as before. `hold`: seconds from the injection until it is
+    healed; 0: when all of it has been done, there is nothing left to heal. `lapse`: seconds after which what was done
+    on a controller undoes itself there, whoever died; 0: nothing does. `lost`: how many members of a quorum it takes at
+    once; more than the cloud is built to lose is refused. `unsupported`: why this cannot be done here, or empty. A
+    machine may also say so itself: an injection that prints `unsupported: …` has done nothing.
     """
 
     kind: str
@@ -102,6 +106,7 @@ class Fault:
     set_up: tuple[Step, ...] = ()
     tear_down: tuple[Step, ...] = ()
     hold: float = 0.0
+    lapse: float = 0.0
     lost: int = 0
     unsupported: str = ""
 
