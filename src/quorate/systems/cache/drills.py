@@ -8,7 +8,7 @@ from quorate.core.drill import Drills, Process, Roles
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Site
-from quorate.systems.cache.config import PORT, PROXIES, CacheSpec
+from quorate.systems.cache.config import PROXIES, CacheSpec
 from quorate.systems.cache.engines import UNITS
 from quorate.systems.cache.workloads import workloads
 
@@ -21,8 +21,8 @@ WATCHDOG = 10.0
 
 
 def processes(spec: CacheSpec, _site: Site) -> Sequence[Process]:
-    """Engines without a daemon have nothing that could be hit."""
-    return (Process(PART, UNITS[spec.engine], port=PORT),) if spec.engine in PROXIES else ()
+    """Engines without a daemon have nothing that could be hit; the others listen on the loopback."""
+    return (Process(PART, UNITS[spec.engine]),) if spec.engine in PROXIES else ()
 
 
 def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:

@@ -19,9 +19,9 @@ BACK = 0.6
 """Seconds until systemd has started it again: RestartSec=200ms, and its start (measured, decision 5)."""
 
 
-def processes(spec: HaproxySpec, _site: Site) -> Sequence[Process]:
-    """The one that has the clients stands on the VIP's controller."""
-    return (Process(PART, "haproxy.service", port=spec.answer_port, role="virtual-ip"),)
+def processes(_spec: HaproxySpec, _site: Site) -> Sequence[Process]:
+    """The one that has the clients is on the VIP's controller. It has no port of its own that could go deaf."""
+    return (Process(PART, "haproxy.service", role="virtual-ip"),)
 
 
 def reacts(_spec: HaproxySpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:

@@ -10,7 +10,7 @@ _PROGRAM = "quorate.systems.keystone.client"
 
 
 def workloads(_spec: KeystoneSpec, site: Site) -> tuple[Workload, ...]:
-    """Validating is what every request to every service needs; a new token costs a tenth of a second of a processor."""
+    """Validating is what every request to every service needs; a new token is needed now and then."""
 
     def workload(function: str, program: str, rate: float) -> Workload:
         return Workload(
