@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from quorate.cli import files, render
-from quorate.cli.drill_run import Asked, heal_all, heal_when_gone, run_all
+from quorate.cli.drill_run import Asked, heal_all, run_all
 from quorate.cli.drill_runs import Runs, kept_result, read, write_page
 from quorate.cli.ground import ground_of, lab_of
 from quorate.cli.options import cloud_option, output_option
@@ -21,7 +21,6 @@ from quorate.core.aim import survivable
 from quorate.core.campaign import campaign
 from quorate.core.findings import LevelWord, Result
 from quorate.core.system import site_of
-from quorate.errors import InvalidInput
 from quorate.faults import catalogue
 from quorate.report.campaign import markdown, renderable
 from quorate.report.text import report
@@ -170,13 +169,11 @@ def judge_command(name: str, cloud_file: Path, output: str) -> None:
 
 @command.command("heal")
 @click.argument("names", nargs=-1, metavar="[RUN]...")
-@click.option("--when-gone", is_flag=True, hidden=True, help="Wait for the end of standard input first.")
+@click.option("--guardian", is_flag=True, hidden=True, help="The drill is known to be dead: do not wait for its lease.")
 @cloud_option
 @output_option
-def heal_command(names: tuple[str, ...], when_gone: bool, cloud_file: Path, output: str) -> None:
+def heal_command(names: tuple[str, ...], guardian: bool, cloud_file: Path, output: str) -> None:
     """Undo what drills that died have left; all of them, if none is named."""
-    if when_gone and len(names) != 1:
-        raise InvalidInput("a guardian watches over one run")
-    healed = asyncio.run(heal_when_gone(cloud_file, names[0]) if when_gone else heal_all(cloud_file, names))
+    healed = asyncio.run(heal_all(cloud_file, names, locked=not guardian))
     words = f"undone: {', '.join(healed)}" if healed else "nothing was left to undo"
     render.result({"healed": healed}, output, lambda: words)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -141,7 +139,7 @@ async def _arena(cloud_file: Path, asked: Asked) -> AsyncIterator[Arena]:
                     ground=ground,
                     folder=runs.folder,
                     guardian=lambda folder: (
-                        *("drill", "heal", "--when-gone", folder.name, "--cloud", str(cloud_file.absolute())),
+                        *("drill", "heal", "--guardian", folder.name, "--cloud", str(cloud_file.absolute())),
                     ),
                     reach=tunnels.reach,
                     watch=watch_of(lab) if lab else None,
@@ -152,24 +150,16 @@ async def _arena(cloud_file: Path, asked: Asked) -> AsyncIterator[Arena]:
                 await tunnels.close()
 
 
-async def heal_all(cloud_file: Path, names: Sequence[str]) -> list[str]:
-    """Undo what drills have left, unless one of them still lives; returns their names."""
+async def heal_all(cloud_file: Path, names: Sequence[str], *, locked: bool) -> list[str]:
+    """Undo what drills have left; returns their names. `locked`: only where none of them still lives."""
     runs = Runs.of(cloud_file)
     async with operation(cloud_file, deadline=_DEADLINE) as op:
         left = [folder for folder in left_behind(runs.folder) if not names or folder.name in names]
         ground = ground_of(op.site.cloud, op.secrets, lab_of(cloud_file))
+        if not left or not locked:
+            return await _heal(op, ground, left)
         async with held(op.transports, op.token, holder("quorate drill heal"), progress=op.progress):
             return await _heal(op, ground, left)
-
-
-async def heal_when_gone(cloud_file: Path, name: str) -> list[str]:
-    """Wait until the drill that holds our standard input's other end is gone, then undo what it has left."""
-    await asyncio.to_thread(sys.stdin.read)
-    left = [folder for folder in left_behind(Runs.of(cloud_file).folder) if folder.name == name]
-    if not left:
-        return []
-    async with operation(cloud_file, deadline=_DEADLINE) as op:
-        return await _heal(op, ground_of(op.site.cloud, op.secrets, lab_of(cloud_file)), left)
 
 
 async def _heal(op: Operation, ground: Ground, left: Sequence[Path]) -> list[str]:

@@ -90,6 +90,7 @@ class _Run:
     zero: float
     healed: float = 0.0
     recent: dict[str, Operation] = field(default_factory=dict)
+    success: dict[str, float] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
 
     def now(self) -> float:
@@ -98,8 +99,10 @@ class _Run:
     def note(self, by: str, operation: Operation) -> None:
         """Take an operation that ended."""
         self.recent[by] = operation
-        if operation.outcome == "ok" and SERVER in operation.facts:
-            self.served[by] = str(operation.facts[SERVER])
+        if operation.outcome == "ok":
+            self.success[by] = operation.end
+            if SERVER in operation.facts:
+                self.served[by] = str(operation.facts[SERVER])
         self.recorder.operation(by, operation)
 
     def mark(self, name: MarkName, seconds: float = 0.0, at: float | None = None) -> None:
@@ -235,7 +238,7 @@ async def _calm(this: _Run, doer: Doer, vips: Sequence[str]) -> Fault:
 
 def _all_must_work(this: _Run, began: float) -> None:
     """A client that never succeeds before the fault would measure nothing."""
-    idle = [w for w in this.crew.workloads if not _works(this.recent.get(w.name), began)]
+    idle = [w for w in this.crew.workloads if this.success.get(w.name, -1.0) < began]
     if idle:
         reasons = "; ".join(f"{w.name}: {_why(this.recent.get(w.name))}" for w in idle)
         raise QuorateError(
@@ -244,12 +247,8 @@ def _all_must_work(this: _Run, began: float) -> None:
         )
 
 
-def _works(last: Operation | None, began: float) -> bool:
-    return last is not None and last.outcome == "ok" and last.end >= began
-
-
 def _why(last: Operation | None) -> str:
-    return "no operation ended" if last is None else last.note or f"its last success was at {last.end:.1f} s"
+    return "no operation ended" if last is None else last.note or "it succeeded only before that"
 
 
 def _refuse(arena: Arena, fault: Fault) -> None:
@@ -346,4 +345,4 @@ async def _whole(this: _Run, onlooker: Onlooker) -> None:
 
 def _all_well(this: _Run, last: LookLine | None) -> bool:
     seen = last is not None and last.level == "ok" and last.at > this.healed
-    return seen and all(_works(this.recent.get(w.name), this.healed) for w in this.crew.workloads)
+    return seen and all(this.success.get(w.name, -1.0) > this.healed for w in this.crew.workloads)

@@ -158,16 +158,26 @@ def left_behind(drills: Path) -> list[Path]:
     return sorted(path.parent for path in drills.glob(f"*/{ARMED}"))
 
 
+_GUARDIAN = """
+import os, sys
+armed, *heal = sys.argv[1:]
+sys.stdin.buffer.read()
+if os.path.exists(armed):
+    os.execv(heal[0], heal)
+"""
+
+
 @contextlib.contextmanager
 def guarded(folder: Path, command: Sequence[str]) -> Iterator[None]:
-    """Have a process of its own run the command once this one is gone, whatever ends it, unless all is undone by then.
+    """Have a process of its own run `quorate` with these arguments once this one is gone, if anything is armed then.
 
     It waits for the end of its standard input, whose other end only we hold. It outlives us and our terminal, and says
     what it did in the run's folder.
     """
+    heal = (sys.executable, "-m", "quorate.cli.main", *command)
     with (folder / GUARDIAN_LOG).open("ab") as log:
         guardian = subprocess.Popen(
-            [sys.executable, "-m", "quorate.cli.main", *command],
+            [sys.executable, "-I", "-S", "-c", _GUARDIAN, str(folder / ARMED), *heal],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -12,7 +12,9 @@ from quorate.engine import apply
 from quorate.errors import QuorateError
 
 INTERVAL = 1.0
-"""Seconds from the end of one look to the next."""
+"""Seconds from the end of one look to the next, at least."""
+REST = 3.0
+"""Times as long as a look took nobody looks: it is work for the controllers, and must not be what is measured."""
 
 
 @dataclass
@@ -27,11 +29,12 @@ class Onlooker:
     async def keep_looking(self) -> None:
         """Look until cancelled."""
         while True:
+            began = self.now()
             try:
                 await self.look()
             except QuorateError as error:
                 self.op.progress(f"no look: {error.message}")
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(max(INTERVAL, REST * (self.now() - began)))
 
     async def look(self) -> LookLine:
         """Look once. The time is that of the answer: before it nobody knew."""
