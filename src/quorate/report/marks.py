@@ -23,7 +23,7 @@ LINES: dict[Kind, tuple[str, tuple[int, tuple[int, ...]]]] = {
     "whole": (BLACK, (0, (1, 2))),
 }
 """Colour and dashes of each kind of moment."""
-ROW, LETTER = 12, 0.068
+ROW, LETTER = 12, 0.078
 """Points that a row of labels takes, and inches that a letter of a label takes, about."""
 _STILL: dict[str, Any] = {"facecolor": "none", "edgecolor": GREY, "hatch": "...", "linewidth": 0}
 
