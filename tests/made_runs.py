@@ -197,7 +197,7 @@ def judged(record: Record) -> Result:
         whole_s=WHOLE - HEAL if record.complete else None,
         alarm_s=1.0 if record.complete else None,
         level=level,
-        reason=f"out for longer than promised: {', '.join(bad)}" if bad else "every function was back in time",
+        reason=f"out for longer than promised: {', '.join(bad)}" if bad else f"every function is {level}",
     )
 
 

@@ -41,6 +41,7 @@ def test_the_slowest_success_is_drawn(history: list[Operation], columns: int) ->
 
 @given(HISTORIES, COLUMNS)
 def test_a_cell_never_hides_the_worst_of_its_operations(history: list[Operation], columns: int) -> None:
+    history.sort(key=lambda operation: operation.start)
     drawn = cells(history, 0.0, ENDED, columns)
     assert len(drawn) == columns
     for outcome in ("failed", "unknown", "ok"):

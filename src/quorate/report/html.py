@@ -6,7 +6,7 @@ writing is made visible.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from quorate.core.campaign import campaign, not_held
-from quorate.core.findings import FunctionRow, LevelWord
+from quorate.core.findings import FunctionRow, LevelWord, Result
 from quorate.core.visible import visible
 from quorate.report import words
 from quorate.report.campaign import cell, functions, objective, row_of, unseen
@@ -66,13 +66,27 @@ class Told:
 
 def page(runs: Sequence[Run]) -> str:
     """Make the page. The same runs give the same page, to the byte."""
-    told = [_told(run) for run in runs]
-    summed = campaign([run.result for run in runs])
+    results = [run.result for run in runs]
+    return _page(results if len(runs) > 1 else [], {}, [_told(run) for run in runs])
+
+
+def index(results: Sequence[Result], pages: Mapping[str, str]) -> str:
+    """Make the page of a campaign: its table, and each run with a link to its own page (`pages`: run, file name)."""
+    return _page(results, pages, [])
+
+
+def _page(results: Sequence[Result], pages: Mapping[str, str], runs: Sequence[Told]) -> str:
+    summed = campaign(results) if results else None
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
-            runs=told, campaign=summed if len(runs) > 1 else None, functions=functions(summed), most_errors=MOST_ERRORS
+            runs=runs,
+            campaign=summed,
+            functions=functions(summed) if summed else (),
+            results=results,
+            pages=pages,
+            most_errors=MOST_ERRORS,
         )
     )
 

@@ -75,11 +75,13 @@ def _curves(axes: Axes, row: FunctionRow, slowest: float) -> None:
 
 
 def _curve(told: Latency) -> list[tuple[float, float]]:
-    """The whole distribution, as it was kept: so many operations up to each bound."""
+    """The whole distribution, as it was kept: so many operations up to each bound, none beyond the worst."""
     total = sum(number for _, number in told.counts)
     shares = accumulate(number / total for _, number in told.counts)
     line = [
-        (_nines(share), _scale(bound)) for (bound, number), share in zip(told.counts, shares, strict=True) if number
+        (_nines(share), _scale(min(bound, told.worst)))
+        for (bound, number), share in zip(told.counts, shares, strict=True)
+        if number
     ]
     rarest = min(_nines(1 - 1 / total), RAREST)
     return [(0.0, line[0][1]), *((min(nines, rarest), height) for nines, height in line)]

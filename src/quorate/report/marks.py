@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 from quorate.core.record import Mark
 from quorate.report.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, WIDTH
@@ -22,8 +23,9 @@ LINES: dict[Kind, tuple[str, tuple[int, tuple[int, ...]]]] = {
     "whole": (BLACK, (0, (1, 2))),
 }
 """Colour and dashes of each kind of moment."""
-ROW, LETTER = 12, 0.068
+ROW, LETTER = 12, 0.078
 """Points that a row of labels takes, and inches that a letter of a label takes, about."""
+_STILL: dict[str, Any] = {"facecolor": "none", "edgecolor": GREY, "hatch": "...", "linewidth": 0}
 
 
 def lines(axes: Axes, told: Iterable[Moment]) -> None:
@@ -39,9 +41,12 @@ def pauses(axes: Axes, marks: Iterable[Mark]) -> None:
     """Show where the drill itself stood still."""
     for mark in marks:
         if mark.name == "pause":
-            axes.axvspan(
-                mark.at, mark.at + mark.seconds, facecolor="none", edgecolor=GREY, hatch="...", linewidth=0, zorder=0
-            )
+            axes.axvspan(mark.at, mark.at + mark.seconds, zorder=0, **_STILL)
+
+
+def pause_form(marks: Iterable[Mark]) -> list[Patch]:
+    """What the legend says of it, where there is any."""
+    return [Patch(label="the drill itself stood still", **_STILL)] if any(m.name == "pause" for m in marks) else []
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def whole_run(run: Run) -> Markup:
         axes.set_ylim(max(len(drawn), 1) - 0.5, -0.5)
         axes.set_yticks(range(len(drawn)), [lane.client.name for lane in drawn], fontsize=8)
         axes.tick_params(axis="y", length=0)
-        axes.xaxis.set_major_locator(MaxNLocator(14))
+        axes.xaxis.set_major_locator(MaxNLocator(14, steps=[1, 2, 5, 10]))
         axes.set_xlabel("seconds of the drill", loc="right")
         marks.pauses(axes, run.record.marks)
         for place, lane in enumerate(drawn):
@@ -51,7 +51,8 @@ def whole_run(run: Run) -> Markup:
             Patch(facecolor=colour, hatch=pattern, edgecolor="white", linewidth=0, label=f"{word} ({height_of} bar)")
             for (word, (colour, _, pattern)), height_of in zip(BARS.items(), ("low", "middle", "high"), strict=True)
         ]
-        picture.legend(handles=forms, loc="lower left", bbox_to_anchor=(LEFT - 0.01, 0.0), ncols=3, frameon=False)
+        forms += marks.pause_form(run.record.marks)
+        picture.legend(handles=forms, loc="lower left", bbox_to_anchor=(LEFT - 0.01, 0.0), ncols=4, frameon=False)
         return svg(picture, f"Timeline of the whole of run {run.result.run}")
 
 

@@ -65,7 +65,7 @@ def _predicted(axes: Axes, place: int, row: FunctionRow, run: Run) -> None:
         )
         _name(axes, name, left, length, place + PREDICTED)
     told = seconds(row.predicted_s) if row.predicted_s else "no pause predicted"
-    _beside(axes, row.predicted_s, place + PREDICTED, told)
+    _beside(axes, _clear(axes, row.predicted_s, row.objective_s), place + PREDICTED, told)
 
 
 def _measured(axes: Axes, place: int, row: FunctionRow, told: Sequence[Moment]) -> None:
@@ -80,7 +80,8 @@ def _measured(axes: Axes, place: int, row: FunctionRow, told: Sequence[Moment]) 
         )  # fmt: skip
         _name(axes, name, left, length, place + MEASURED)
     words = seconds(row.measured_s) if row.measured_s else "never out"
-    _beside(axes, row.measured_s, place + MEASURED, f"{words}, missed" if bad else words, "bold")
+    at = _clear(axes, row.measured_s, row.objective_s)
+    _beside(axes, at, place + MEASURED, f"{words}, missed" if bad else words, "bold")
 
 
 def _beside(axes: Axes, at: float, place: float, words: str, weight: str = "normal") -> None:
@@ -90,6 +91,12 @@ def _beside(axes: Axes, at: float, place: float, words: str, weight: str = "norm
         words, (at, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7.5, fontweight=weight,
         bbox=white, zorder=6,
     )  # fmt: skip
+
+
+def _clear(axes: Axes, at: float, objective: float | None) -> float:
+    """Where words beside the end of a bar begin, so that the line of the objective does not run through them."""
+    room = axes.get_xlim()[1] * 0.06
+    return objective if objective is not None and at <= objective < at + room else at
 
 
 def _in_a_row(parts: Sequence[tuple[str, float]]) -> list[tuple[float, str, float]]:

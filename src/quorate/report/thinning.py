@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Literal
 
 from quorate.core.history import Operation
+
+MISSING = 2.5
+"""After so many times the usual step without an operation, something is missing."""
+_WORST = ("", "ok", "unknown", "failed")
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,20 @@ def starts(
 
 
 def cells(operations: Sequence[Operation], began: float, ended: float, columns: int) -> list[str]:
-    """The worst that began in each cell: `failed`, `unknown`, `ok`, or an empty word where nothing began."""
-    worst = ("", "ok", "unknown", "failed")
-    found = [0] * columns
+    """The worst that began in each cell: `failed`, `unknown`, `ok`, or an empty word where nothing began.
+
+    A client may be slower than a cell is wide: between two of its operations that follow each other as usual, empty
+    cells say what the first of them says. Operations are in the order in which they began.
+    """
     width = (ended - began) / columns
-    for operation in operations:
-        if began <= operation.start <= ended:
-            place = min(int((operation.start - began) / width), columns - 1)
-            found[place] = max(found[place], worst.index(operation.outcome))
-    return [worst[level] for level in found]
+    inside = [operation for operation in operations if began <= operation.start <= ended]
+    places = [min(int((operation.start - began) / width), columns - 1) for operation in inside]
+    found = [0] * columns
+    for operation, place in zip(inside, places, strict=True):
+        found[place] = max(found[place], _WORST.index(operation.outcome))
+    steps = [after.start - before.start for before, after in pairwise(inside)]
+    usual = median(steps) if steps else 0.0
+    for step, (place, following) in zip(steps, pairwise(places), strict=True):
+        if step <= MISSING * usual:
+            found[place + 1 : following] = [found[place]] * (following - place - 1)
+    return [_WORST[level] for level in found]

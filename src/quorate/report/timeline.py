@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from markupsafe import Markup
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -79,7 +80,7 @@ def _draw(run: Run, drawn: Sequence[Lane], told: Sequence[Moment], began: float,
     above.set_xlim(began, labels.ended)
     above.set_axis_off()
     labels.draw(above)
-    _legend(picture)
+    _legend(picture, run)
     return svg(picture, f"Timeline of every client around the fault of run {run.result.run}")
 
 
@@ -87,7 +88,7 @@ def _lane(axes: Axes, lane: Lane) -> None:
     began, ended = axes.get_xlim()
     bare(axes)
     axes.set_ylim(LOWEST, TOP)
-    axes.xaxis.set_major_locator(MaxNLocator(12))
+    axes.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 2, 5, 10]))
     ticks = {0.0: "1 ms", 1.5: "30 ms", 3.0: "1 s", FAILED: "failed", UNKNOWN: "unknown"}
     axes.set_yticks(list(ticks), list(ticks.values()), fontsize=6.5)
     axes.tick_params(axis="y", length=0)
@@ -143,12 +144,13 @@ def title(lane: Lane) -> str:
     return f"{lane.client.name}{where}: {told}"
 
 
-def _legend(picture: Figure) -> None:
-    forms = [
+def _legend(picture: Figure, run: Run) -> None:
+    forms: list[Artist] = [
         Line2D([], [], color=BLUE, linewidth=2.2, label="ok: how long it took"),
         Line2D([], [], linestyle="none", label="failed", **_CROSS),
         Line2D([], [], linestyle="none", label="unknown: no answer in time", **_RING),
         Patch(facecolor="#fdf1e7", edgecolor=VERMILLION, hatch="////", linewidth=0, label="outage"),
+        *marks.pause_form(run.record.marks),
     ]
-    picture.legend(handles=forms, loc="lower left", bbox_to_anchor=(LEFT, 0.0), ncols=4, frameon=False)
-    picture.text(RIGHT, 0.08 / picture.get_figheight(), "seconds of the drill", ha="right")
+    picture.legend(handles=forms, loc="lower left", bbox_to_anchor=(LEFT, 0.0), ncols=5, frameon=False)
+    picture.text(RIGHT, 0.15 / picture.get_figheight(), "seconds of the drill", ha="right")

@@ -11,7 +11,7 @@ import pytest
 from made_runs import CLIENTS, INJECT, Wish, cut_off, empty, made, named
 from quorate.core.history import Operation
 from quorate.core.record import Client, Mark
-from quorate.report.html import page
+from quorate.report.html import index, page
 from quorate.report.run import Run
 
 HOSTILE = '<script>alert("1")</script>'
@@ -184,6 +184,17 @@ def test_several_runs_begin_with_the_campaign_s_table() -> None:
         "run-2",
         "run-3",
     ]
+
+
+def test_a_campaign_has_a_page_that_links_each_run_s_own() -> None:
+    results = [made(Wish(seed=seed)).result for seed in (1, 2)]
+    text = index(results, {results[0].run: 'javascript:1 "&.html'})
+    links = [attributes["href"] for tag, attributes in Reader(text).tags if tag == "a"]
+    assert links == ["javascript%3A1%20%22%26.html"]
+    assert index([], {}).count("There is no run") == 1
+    assert "2 runs on lab" in Reader(text).words
+    assert results[1].run in Reader(text).words
+    assert "<svg" not in text
 
 
 def test_no_run_at_all() -> None:
