@@ -13,7 +13,7 @@ from rich.table import Table
 
 from quorate.cli import files, render
 from quorate.cli.drill_run import Asked, heal_all, run_all
-from quorate.cli.drill_runs import Runs, kept_result, read, write_page
+from quorate.cli.drill_runs import Runs, kept_result, read, write_pages
 from quorate.cli.ground import ground_of, lab_of
 from quorate.cli.options import cloud_option, output_option
 from quorate.cli.session import now
@@ -97,9 +97,10 @@ def run_command(*, cloud_file: Path, output: str, seed: int | None, **asked: Any
     if len(results) > 1:
         kept = runs.keep_campaign(summary, now())
         render.page(f"the campaign: {kept}")
-    page = runs.folder / f"page-{results[-1].run if results else 'none'}.html"
-    write_page(page, [read(runs.folder / result.run / "record.jsonl") for result in results])
-    render.page(f"the page: {page}")
+    if results:
+        page = runs.folder / f"page-{results[-1].run}.html"
+        write_pages(page, runs.find([result.run for result in results]))
+        render.page(f"the page: {page}")
     told = {"runs": [result.model_dump(mode="json") for result in results], "campaign": summary.model_dump(mode="json")}
     render.result(told, output, lambda: renderable(summary) if len(results) > 1 else "")
     sys.exit(_EXIT[max((result.level for result in results), key=_WORST.index, default="unknown")])
@@ -141,10 +142,11 @@ def list_command(cloud_file: Path, output: str) -> None:
 def report_command(*, names: tuple[str, ...], page: Path | None, table: bool, cloud_file: Path, output: str) -> None:
     """Show runs (the last one, if none is named) and write one page of them: HTML that needs no network."""
     runs = Runs.of(cloud_file)
-    shown = [read(path) for path in runs.find(names or ["last"])]
+    records = runs.find(names or ["last"])
+    shown = list(map(read, records))
     summary = campaign([run.result for run in shown])
     page = page or runs.folder / f"page-{shown[-1].result.run}.html"
-    write_page(page, shown)
+    write_pages(page, records)
     render.page(f"the page: {page}")
     results = [run.result.model_dump(mode="json") for run in shown]
     told = {"page": str(page), "runs": results, "campaign": summary.model_dump(mode="json")}

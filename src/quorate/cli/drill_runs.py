@@ -17,7 +17,6 @@ from quorate.core.judging import judge
 from quorate.core.record import parse
 from quorate.engine.recorder import NAME
 from quorate.errors import InvalidInput, QuorateError
-from quorate.report.html import page
 from quorate.report.run import Run
 
 LAST = "last"
@@ -88,9 +87,21 @@ def kept_result(path: Path) -> Result | None:
         return None
 
 
-def write_page(path: Path, runs: Sequence[Run]) -> None:
-    """Write the page of these runs."""
-    write(path, page(runs))
+def write_pages(path: Path, records: Sequence[Path]) -> None:
+    """Write a page of these runs: of one all that there is, of several a table that leads to a page of each."""
+    from quorate.report.html import index, page  # noqa: PLC0415 - matplotlib takes a second that other verbs have not
+
+    if len(records) == 1:
+        write(path, page([read(records[0])]))
+        return
+    results, pages = [], {}
+    for record in records:
+        run = read(record)
+        name = f"{path.stem}-{run.result.run}.html"
+        write(path.with_name(name), page([run]))
+        results.append(run.result)
+        pages[run.result.run] = name
+    write(path, index(results, pages))
 
 
 def write(path: Path, text: str) -> None:

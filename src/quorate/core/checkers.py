@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from quorate.core.fault import MACHINE, Loss
 from quorate.core.findings import Finding, LevelWord
 from quorate.core.history import Operation
 from quorate.core.record import Record
@@ -236,11 +237,12 @@ def check_whole(record: Record) -> Finding:
 
 
 def check_alarm(record: Record) -> Finding:
-    """Whether `status` noticed. A fault that is over before anybody looks is no failing of the looker."""
+    """Whether `status` noticed. What is over before anybody looks is no failing of the looker: a process that died."""
     after = alarm_after(record)
     if after is not None:
         return _finding("alarm", "ok", f"status told of it {after:.1f} s after the fault")
-    if record.header.hold:
+    lasting = [hit for hit in record.header.hits if hit.part == MACHINE or hit.loss != Loss.REFUSED]
+    if lasting and record.header.hold:
         level: LevelWord = "failing" if record.looks else "unknown"
         return _finding("alarm", level, "status never told of it, as long as it lasted")
     return _finding("alarm", "ok", "it was over before anybody looked")
