@@ -229,11 +229,12 @@ def notices(run: Run) -> Iterator[str]:
         yield "The record of this run was cut off. What it does not show is unknown."
     if run.record.mark("inject") is None:
         yield "The fault was never injected: nothing here says how the cloud bears it."
-    for mark in run.record.marks:
-        if mark.name == "pause":
-            yield (
-                f"The drill itself stood still for {seconds(mark.seconds)} at {mark.at:.2f} s: "
-                "what clients saw then is the drill's doing, not the cloud's."
-            )
+    pauses = [mark for mark in run.record.marks if mark.name == "pause"]
+    if pauses:
+        longest = max(pauses, key=lambda mark: mark.seconds)
+        yield (
+            f"The drill itself stood still for {seconds(longest.seconds)} at {longest.at:.2f} s: "
+            f"what clients saw then is the drill's doing, not the cloud's. (The longest of {len(pauses)}.)"
+        )
     if not run.result.within:
         yield "This fault takes more than the cloud is built to survive."
