@@ -1,1 +1,16 @@
-"""Faults: what is done to a cloud, how it is undone, and how one sees that it took. All of it values."""
+"""Faults: what is done to a cloud, how it is undone, and how one sees that it took. All of it values, nothing is done.
+
+catalogue.py   every fault of a cloud by name, aimed at a controller or at who plays a part
+partition.py   who may not talk to whom, as maps, and what follows from them
+network.py     packets dropped by the controllers' kernels, interfaces taken down
+process.py     killed, frozen, stopped
+machine.py     power, cables, restarts: by what machines stand on
+pressure.py    a full disk (disk.sh), no memory, the wrong time, a restart of everything
+deadman.py     what undoes itself on a controller when nobody comes to undo it
+onhost.py      small shell programs, and the notes of what was done
+"""
+
+from quorate.faults.catalogue import DEFAULTS, Line, Offer, Settings, catalogue
+from quorate.faults.deadman import armed, undo_all
+
+__all__ = ["DEFAULTS", "Line", "Offer", "Settings", "armed", "catalogue", "undo_all"]
