@@ -11,7 +11,7 @@ import pytest
 
 from lab.faulty import CACHE, FOLDER, OWNER, UNIT, WEB, Machines
 from quorate.core.fault import AwaitWell, Fault, GroundAct
-from quorate.faults import armed, pressure
+from quorate.faults import armed, pressure, undo_all
 from quorate.lab.lab import Lab
 from quorate.transport.ssh import SshTransport
 
@@ -288,3 +288,13 @@ async def test_two_cures_at_the_same_time(machines: Machines) -> None:
         await asyncio.gather(*(machines.do(cures) for _ in range(2)))
         await machines.nothing_left()
         await machines.runs(B)
+
+
+async def test_whatever_another_drill_left_is_undone_at_once(machines: Machines) -> None:
+    for kind in ("web-frozen", "partition-minority", "memory-pressure", "disk-full"):
+        fault = machines.fault(kind, B)
+        await machines.do((*fault.set_up, *fault.inject))
+    await machines.do([undo_all(host) for host in (A, B, C)])
+    await machines.nothing_left()
+    await machines.runs(B)
+    await machines.do([undo_all(host) for host in (A, B, C)])

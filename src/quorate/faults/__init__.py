@@ -11,6 +11,6 @@ onhost.py      small shell programs, and the notes of what was done
 """
 
 from quorate.faults.catalogue import DEFAULTS, Line, Offer, Settings, catalogue
-from quorate.faults.deadman import armed
+from quorate.faults.deadman import armed, undo_all
 
-__all__ = ["DEFAULTS", "Line", "Offer", "Settings", "armed", "catalogue"]
+__all__ = ["DEFAULTS", "Line", "Offer", "Settings", "armed", "catalogue", "undo_all"]

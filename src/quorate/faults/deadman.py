@@ -5,7 +5,8 @@ once it has succeeded, takes the timer away. So an operator's machine may die at
 its controller's power, and neither does what a fault does there, but for the folder that is to run full: its own disk
 has it as it was (disk.sh). Ground acts are not covered: there is no controller to ask.
 
-The cure lies as a readable program at `quorate-drill-undo-…` below `core.fault.STATE` as long as it is due.
+The cure lies as a readable program at `quorate-drill-undo-…` below `core.fault.STATE` until it has been done, so that
+whoever finds a controller in that state, this program or a person, can run what there is.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from quorate.core.fault import AwaitWell, Fault, OnHost, Step
+from quorate.core.fault import STATE, AwaitWell, Fault, OnHost, Step
 from quorate.faults.onhost import note, shell, unit
 
 SLACK = 60.0
 """Seconds beyond the planned time: a slow ssh, an operator's busy machine, a cure that has to be tried twice."""
+
+UNDOES = 900.0
+"""Seconds for all that can be left at once: a database that is copied back and started takes longest."""
 
 
 def armed(fault: Fault, slack: float = SLACK) -> Fault:
@@ -35,6 +39,11 @@ def armed(fault: Fault, slack: float = SLACK) -> Fault:
     ways = _pair(fault.set_up, fault.tear_down, unit("undo", f"{fault.kind}-set-up"), lapse + waits + slack)
     undoes_itself = lapse if inject != fault.inject else 0.0
     return replace(fault, inject=inject, heal=heal, set_up=ways[0], tear_down=ways[1], lapse=undoes_itself)
+
+
+def undo_all(host: str) -> OnHost:
+    """Undo at once what any drill, of whatever kind and by whomever, left to be undone on the host; or nothing."""
+    return shell(host, _UNDO_ALL, f"{STATE}/{unit('undo', '')}", timeout=UNDOES)
 
 
 def _pair(
@@ -68,7 +77,7 @@ def as_shell(step: OnHost) -> str:
 
 def _arming(step: Step, name: str, seconds: float, program: str) -> Step:
     assert isinstance(step, OnHost)  # noqa: S101 - the caller found it as one
-    cure = f'failed=0\n{program}rm -f "$0"\nexit $failed\n'
+    cure = f'failed=0\n{program}[ $failed = 1 ] || rm -f "$0"\nexit $failed\n'
     wrapped = shell(step.host, _ARM, name, note(name), f"{seconds:.3f}", cure, *step.argv)
     return replace(step, argv=wrapped.argv)
 
@@ -94,4 +103,15 @@ shift 2
 "$@"
 systemctl stop "$name.timer" </dev/null 2>/dev/null || :
 rm -f "$cure"
+"""
+
+# A cure of what was set up comes after the cure of what was injected: its name is longer.
+_UNDO_ALL = """\
+failed=0
+for cure in "$1"*; do
+  [ -e "$cure" ] || continue
+  sh "$cure" || failed=1
+  systemctl stop "${cure##*/}.timer" 2>/dev/null || :
+done
+exit $failed
 """
