@@ -114,7 +114,8 @@ async def test_a_value_of_another_key_is_no_value(balancer: Process) -> None:
     async with keys(balancer, "a") as client:
         _, _, slot = step(1, "a", [])
         with balancer.connect() as sock:
-            sock.sendall(b"set quorate-drill:r1:a:%d 0 0 5\r\nother\r\n" % slot)
+            value = b"quorate-drill:r1:b:%d 7" % slot
+            sock.sendall(b"set quorate-drill:r1:a:%d 0 0 %d\r\n%b\r\n" % (slot, len(value), value))
             assert sock.recv(100) == b"STORED\r\n"
         with pytest.raises(Failed, match="wrong value"):
             await client.operate(1, {})
