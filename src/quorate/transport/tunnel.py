@@ -59,7 +59,7 @@ class _Tunnel:
         self._there = there
         self._conn: asyncssh.SSHClientConnection | None = None
         self._server: asyncio.Server | None = None
-        self._passing: set[asyncio.Task[Any]] = set()
+        self._passing: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._keeper: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -90,7 +90,7 @@ class _Tunnel:
         """Connect and listen here, at the port of the last time."""
         self._conn = conn = await self._way.dial(keepalive=KEEPALIVE)
         try:
-            self._server = await asyncio.start_server(self._pass_on, LOOPBACK, self.here)
+            self._server = await asyncio.start_server(self._accept, LOOPBACK, self.here)
         except BaseException:
             conn.abort()
             raise
@@ -101,16 +101,22 @@ class _Tunnel:
         """Listen no more, and close what was accepted. Asyncssh's own forwarding may leave that open: nobody told."""
         if self._server is not None:
             self._server.close()
-        for task in self._passing:
-            task.cancel()
-        await asyncio.gather(*self._passing, return_exceptions=True)
+        await asyncio.sleep(0)  # for those that were accepted just now
+        while self._passing:
+            for task, writer in self._passing.items():
+                writer.transport.abort()
+                task.cancel()
+            await asyncio.gather(*self._passing, return_exceptions=True)
+            await asyncio.sleep(0)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin a task of our own: one of asyncio's that is cancelled is reported as an error."""
+        task = asyncio.create_task(self._pass_on(reader, writer))
+        self._passing[task] = writer
+        task.add_done_callback(self._passing.pop)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass on what one client and its server say, until either is silent for good."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._passing.add(task)
-            task.add_done_callback(self._passing.discard)
         asks: asyncssh.SSHWriter[bytes] | None = None
         try:
             if self._conn is not None:
@@ -119,9 +125,11 @@ class _Tunnel:
         except (OSError, asyncssh.Error):
             pass  # the client sees that it is closed
         finally:
-            writer.close()
             if asks is not None:
                 asks.channel.abort()
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _see_that_it_is_allowed(self, conn: asyncssh.SSHClientConnection) -> None:
         try:

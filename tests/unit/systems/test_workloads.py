@@ -248,16 +248,16 @@ async def test_one_that_fails_at_work_takes_the_others_with_it(
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"),
+    ("error", "kind", "kept"),
     [
-        (pymysql.OperationalError(2013, "Lost connection to MySQL server during query"), Uncertain),
-        (pymysql.InternalError(1180, "Got error 6 during COMMIT"), Uncertain),
-        (pymysql.OperationalError(1213, "Deadlock: wsrep aborted transaction"), Failed),
-        (pymysql.OperationalError(1047, "WSREP has not yet prepared node for application use"), Failed),
+        (pymysql.OperationalError(2013, "Lost connection to MySQL server during query"), Uncertain, False),
+        (pymysql.InternalError(1180, "Got error 6 during COMMIT"), Uncertain, False),
+        (pymysql.OperationalError(1213, "Deadlock: wsrep aborted transaction"), Failed, True),
+        (pymysql.OperationalError(1047, "WSREP has not yet prepared node for application use"), Failed, False),
     ],
 )
 async def test_whether_a_row_may_be_there(
-    database: Database, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[Exception]
+    database: Database, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[Exception], kept: bool
 ) -> None:
     rows = galera.Rows(surroundings(one("galera", "database_write")))
     monkeypatch.setattr(Session, "ping", lambda _self, reconnect: None)  # noqa: ARG005
@@ -265,6 +265,7 @@ async def test_whether_a_row_may_be_there(
     database.connections[0].error = error
     with pytest.raises(kind, match=str(error.args[0])):
         await insert(rows)
+    assert database.connections[0].closed is not kept
 
 
 async def test_without_a_server_nothing_was_written(database: Database) -> None:
