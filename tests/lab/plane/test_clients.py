@@ -105,7 +105,7 @@ def test_no_controller_s_cache_gives_an_old_value(worked: Worked) -> None:
 
 
 def test_the_page_always_names_the_same_holder(worked: Worked) -> None:
-    named = [operation.facts["holder"] for operation in worked.history["probe_page_api"]]
+    named = [operation.facts["server"] for operation in worked.history["probe_page_api"]]
     assert [pair for pair in pairwise(named) if pair[0] != pair[1]] == []
 
 
