@@ -77,17 +77,19 @@ async def cut_power(lab: Lab, folder: Path, vip: str) -> dict[str, object]:
     secrets = YAML(typ="safe").load((folder / "secrets.yaml").read_text(encoding="utf-8"))
     history: list[Operation] = []
     crew = Crew([validating(vip)], run="demo", secrets=Secrets({"keystone.admin": secrets["keystone"]["admin"]}))
-    await crew.prepare()
     with lab.witness(vip) as witness:
-        crew.start(lambda _name, operation: history.append(operation))
-        await asyncio.sleep(4)
-        holder = witness.holder or "nobody"
-        say(f"\n$ quorate lab kill {holder}        # it holds {vip}; its power is cut NOW")
-        cut_at = time.monotonic()
-        await asyncio.to_thread(lab.kill, holder)
-        await asyncio.sleep(14)
-        await crew.stop()
-        await crew.close()
+        try:
+            await crew.prepare()
+            crew.start(lambda _name, operation: history.append(operation))
+            await asyncio.sleep(4)
+            holder = witness.holder or "nobody"
+            say(f"\n$ quorate lab kill {holder}        # it holds {vip}; its power is cut NOW")
+            cut_at = time.monotonic()
+            await asyncio.to_thread(lab.kill, holder)
+            await asyncio.sleep(14)
+            await crew.stop()
+        finally:
+            await crew.close()
         return measured(history, cut_at) | {
             "lost": holder,
             "took_over": witness.holder,

@@ -22,6 +22,8 @@ import systems_cases
 import systems_clouds
 
 from quorate import systems as systems_package
+from quorate.core.client import with_passwords
+from quorate.core.drill import Workload
 from quorate.core.observed import Answer, Unknown
 from quorate.core.resource import File, Unit
 from quorate.core.secret import names_in
@@ -256,6 +258,40 @@ def test_nothing_seen_forms_nothing(system: AnySystem, cloud: Cloud) -> None:
     spec, site = _here(system, cloud)
     formation = system.form(spec, site, {host: Unknown(why="no route to host") for host in cloud.names})
     assert isinstance(formation, Blocked) or not formation, f"{system.name} acts on what it has not seen: {formation}"
+
+
+def _workloads(cloud: Cloud) -> list[tuple[AnySystem, Workload]]:
+    chosen = [(system, system.drills) for system in enabled(cloud, SYSTEMS) if system.drills is not None]
+    return [(system, workload) for system, drills in chosen for workload in drills.workloads(*_here(system, cloud))]
+
+
+@each_cloud
+def test_clients_of_drills_are_told_apart_and_bounded_by_an_objective(cloud: Cloud) -> None:
+    found = [workload for _, workload in _workloads(cloud)]
+    assert len({workload.name for workload in found}) == len(found)
+    assert {workload.objective for workload in found} <= set(type(cloud.objectives).model_fields)
+    assert all(workload.rate > 0 and workload.bound > 0 for workload in found)
+    assert {workload.at for workload in found} - {""} <= set(cloud.names)
+
+
+@each_cloud
+def test_clients_of_drills_lie_in_their_system_and_get_secrets_that_are_declared(cloud: Cloud) -> None:
+    declared = {s.name for system in enabled(cloud, SYSTEMS) for s in system.secrets(cloud.systems[system.name], cloud)}
+    for system, workload in _workloads(cloud):
+        module, _, name = workload.client.partition(":")
+        assert module == f"{systems_package.__name__}.{folder_of(system).name}.client"
+        assert hasattr(importlib.import_module(module), name)
+        assert set(workload.secrets) <= declared
+
+
+@each_cloud
+def test_steps_of_clients_hold_their_passwords_in_stdin_only(cloud: Cloud) -> None:
+    for _, workload in _workloads(cloud):
+        stand_ins = dict.fromkeys(workload.passwords, "made up")
+        for step in (*workload.prepare, *workload.clean_up):
+            assert step.host in cloud.names
+            with_passwords(step.stdin, stand_ins)  # KeyError: a password that nobody makes up
+            assert all(with_passwords(word, {}) == word and not names_in(word) for word in step.argv)
 
 
 @each_system

@@ -167,6 +167,17 @@ def test_operations_that_were_due_while_the_process_stood_still() -> None:
     assert told[4].note == "not begun: the drill's own process stood still"
 
 
+def test_one_that_was_begun_late_is_not_waited_for_any_longer() -> None:
+    async def act(number: int, _facts: Facts) -> None:
+        if number == 0:
+            fake_time.clock().stand_still(0.4)
+        await asyncio.sleep(1000)
+
+    told = work(act, seconds=0.3, bound=0.5)
+    assert [operation.seconds for operation in told] == pytest.approx([0.5] * len(told))
+    assert len(told) > 3
+
+
 def test_standing_still_is_told_once_with_its_length() -> None:
     pauses: list[tuple[float, float]] = []
 

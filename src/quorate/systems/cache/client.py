@@ -11,10 +11,12 @@ be executed later, where the owner's own controller stood still and its connecti
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pymemcache.client.base import PooledClient  # type: ignore[import-untyped]
+from pymemcache.client.base import Client  # type: ignore[import-untyped]
 from pymemcache.exceptions import MemcacheError, MemcacheServerError  # type: ignore[import-untyped]
 
 from quorate.core.client import Facts, Failed, Surroundings, Uncertain
@@ -47,6 +49,51 @@ def step(number: int, owner: str, others: Sequence[str]) -> tuple[str, str, int]
     return "get", owner, slot
 
 
+class Pool:
+    """Connections to one balancer. When one fails all idle ones go with it, as oslo.cache's pool forgets a dead server.
+
+    Pymemcache's own pool keeps them, so that each costs one more operation after the balancer is back.
+    """
+
+    def __init__(self, place: tuple[str, int]) -> None:
+        self._place = place
+        self._lock = threading.Lock()
+        self._idle: deque[tuple[Any, int]] = deque()
+        self._failures = 0
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Any]:
+        """Give one for one operation; after an error of the connection it is used no more."""
+        with self._lock:
+            client, age = self._idle.popleft() if self._idle else (None, self._failures)
+        if client is None:
+            client = Client(self._place, connect_timeout=TIMEOUT, timeout=TIMEOUT, no_delay=True, default_noreply=False)
+        failed = False
+        try:
+            yield client
+        except (OSError, MemcacheError):
+            failed = True
+            raise
+        finally:
+            with self._lock:
+                keep = not failed and age == self._failures
+                if keep:
+                    self._idle.append((client, age))
+            if not keep:
+                client.close()
+            if failed:
+                self.close()
+
+    def close(self) -> None:
+        """Close the idle ones; those at work follow when they come back."""
+        with self._lock:
+            dropped = [client for client, _ in self._idle]
+            self._idle.clear()
+            self._failures += 1
+        for client in dropped:
+            client.close()
+
+
 class Keys:
     """Works through one balancer."""
 
@@ -59,31 +106,30 @@ class Keys:
         self._owner: str = settings["owner"]
         self._others: list[str] = settings["others"]
         self._changing: set[str] = set()
-        self._client: Any = None
+        self._pool: Pool | None = None
 
     async def prepare(self) -> None:
         """Find the way to the balancer, and see that it answers."""
         if self._reach is None:
             raise Failed("no way leads to the controller")
-        place = await self._reach(self._port)
-        self._client = PooledClient(
-            place, connect_timeout=TIMEOUT, timeout=TIMEOUT, no_delay=True, default_noreply=False
-        )
-        await self._in_thread(self._get, self._key(self._owner, 0), {})
+        self._pool = Pool(await self._reach(self._port))
+        await self._in_thread(self._get, self._pool, self._key(self._owner, 0), {})
 
     async def operate(self, number: int, facts: Facts) -> None:
         """Do what is this number's; a key whose last change has not ended is read in place of changed."""
+        if self._pool is None:
+            raise Failed("it was not prepared")
         kind, owner, slot = step(number, self._owner, self._others)
         key = self._key(owner, slot)
         if kind != "get" and key in self._changing:
             kind = "get"
         facts.update(kind=kind, key=f"{owner}/{slot}")
         if kind == "get":
-            await self._in_thread(self._get, key, facts)
+            await self._in_thread(self._get, self._pool, key, facts)
             return
         facts["version"] = number
         self._changing.add(key)
-        await self._in_thread(self._change, kind, key, number)
+        await self._in_thread(self._change, self._pool, kind, key, number)
 
     async def finish(self) -> Mapping[str, Any]:
         """What is in a cache at the end proves nothing."""
@@ -91,15 +137,16 @@ class Keys:
 
     async def close(self) -> None:
         """Delete the keys, and close the connections."""
-        if self._client is not None:
+        if self._pool is not None:
             with contextlib.suppress(Exception):
-                await self._in_thread(self._remove)
+                await self._in_thread(self._remove, self._pool)
 
     def _key(self, owner: str, slot: int) -> str:
         return f"quorate-drill:{self._run}:{owner}:{slot}"
 
-    def _get(self, key: str, facts: Facts) -> None:
-        value = self._client.get(key)
+    def _get(self, pool: Pool, key: str, facts: Facts) -> None:
+        with pool.client() as client:
+            value = client.get(key)
         if value is None:
             facts["version"] = None
             return
@@ -108,12 +155,13 @@ class Keys:
             raise Failed(f"wrong value for {key}: {value[:80]!r}")
         facts["version"] = int(version)
 
-    def _change(self, kind: str, key: str, number: int) -> None:
+    def _change(self, pool: Pool, kind: str, key: str, number: int) -> None:
         try:
-            if kind == "delete":
-                self._client.delete(key)  # False: there was none, and there is none
-            elif self._client.set(key, f"{key} {number}", expire=EXPIRE) is not True:
-                raise Failed("NOT_STORED")
+            with pool.client() as client:
+                if kind == "delete":
+                    client.delete(key)  # False: there was none, and there is none
+                elif client.set(key, f"{key} {number}", expire=EXPIRE) is not True:
+                    raise Failed("NOT_STORED")
         except ConnectionRefusedError:
             raise
         except (OSError, MemcacheServerError) as error:  # a TimeoutError is an OSError
@@ -121,8 +169,8 @@ class Keys:
         finally:
             self._changing.discard(key)
 
-    def _remove(self) -> None:
-        with contextlib.suppress(OSError, MemcacheError):
+    def _remove(self, pool: Pool) -> None:
+        with contextlib.suppress(OSError, MemcacheError), pool.client() as client:
             for slot in range(SLOTS):
-                self._client.delete(self._key(self._owner, slot))
-        self._client.close()
+                client.delete(self._key(self._owner, slot))
+        pool.close()

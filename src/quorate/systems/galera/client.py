@@ -31,8 +31,10 @@ CONNECT_TIMEOUT = 3
 KEPT = 5
 """Idle connections: `max_pool_size` of oslo.db."""
 _PATIENCE = 20
-_NOT_DONE = {1047, 1205, 1213, 1290}
-"""Answers after which a row is surely not there: no quorum, waited for a lock, conflict, read only."""
+_NO_QUORUM = 1047
+_NOT_DONE = {_NO_QUORUM, 1205, 1213, 1290}
+"""Answers after which a row is surely not there: no quorum, waited for a lock, conflict, read only. The connection is
+as good as before; only the first means another one for oslo.db."""
 
 _INSERT = "INSERT INTO written (number, server) VALUES (%s, @@wsrep_node_name)"
 _ALL = "SELECT id, number, server FROM written ORDER BY id"
@@ -67,10 +69,16 @@ class Pool:
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[Kept]:
-        """Give one that answers, for one operation; after an error it is used no more. Failed: there is none."""
+        """Give one that answers, for one operation; after any error but Failed it is used no more.
+
+        Failed also if there is none.
+        """
         kept = self._take()
         try:
             yield kept
+        except Failed:
+            self._give_back(kept)
+            raise
         except BaseException:
             self._forget(kept)
             raise
@@ -99,7 +107,7 @@ class Pool:
         return kept
 
     def close(self) -> None:
-        """Close the idle ones."""
+        """Close the idle ones; those at work follow when they come back."""
         self._forget(None)
 
     def _take(self) -> Kept:
@@ -166,6 +174,8 @@ class Rows:
                 rows(kept, _INSERT, number)
             except (pymysql.MySQLError, OSError) as error:
                 code = error.args[0] if error.args else 0
+                if code == _NO_QUORUM:
+                    self._pool.close()
                 raise (Failed if code in _NOT_DONE else Uncertain)(f"{type(error).__name__}: {error}") from None
 
     def _look(self) -> list[Row]:
