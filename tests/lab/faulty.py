@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from quorate.core.drill import DataFolder, Drills, Process
+from quorate.core.drill import DataFolder, Drills, Process, Standby
 from quorate.core.fault import AwaitWell, Fault, GroundAct, OnGround, OnHost, Step
 from quorate.core.system import AnySystem, Site, site_of
 from quorate.errors import Unreachable
@@ -59,7 +59,9 @@ except OSError as error:
 def system() -> AnySystem:
     drills: Drills[Word] = Drills(
         processes=lambda _spec, _site: (WEB, CACHE),
-        standby=lambda _spec, _site, host: (OnHost(host, ("touch", "/run/away")), OnHost(host, ("rm", "/run/away"))),
+        standby=lambda _spec, _site, host: Standby(
+            "web", OnHost(host, ("touch", "/run/away")), OnHost(host, ("rm", "/run/away"))
+        ),
         data=lambda _spec, _site: (FOLDER,),
     )
     return made("web", drills=drills)

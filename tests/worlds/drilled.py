@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quorate.core.drill import DataFolder, Drills, Process
+from quorate.core.drill import DataFolder, Drills, Process, Standby
 from quorate.core.fault import GroundAct, OnHost
 from quorate.core.system import AnySystem, Site
 from worlds.clouds import site
@@ -18,7 +18,7 @@ ROLES = {"virtual-ip": "c2", "serving": "c3"}
 def system() -> AnySystem:
     drills: Drills[Word] = Drills(
         processes=lambda _spec, _site: (WEB, QUIET),
-        standby=lambda _spec, _site, host: (OnHost(host, ("away",)), OnHost(host, ("back",))),
+        standby=lambda _spec, _site, host: Standby("web", OnHost(host, ("away",)), OnHost(host, ("back",))),
         data=lambda _spec, _site: (FOLDER,),
     )
     return made("web", drills=drills)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from quorate.core.drill import DataFolder, Drills, Process, Roles, Workload
+from quorate.core.drill import DataFolder, Drills, Process, Roles, Sign, Standby, Workload
 from quorate.core.failure import Pause, Prediction, predict
-from quorate.core.fault import Fault, Hit, OnHost
+from quorate.core.fault import Fault, Hit
 from quorate.core.system import AnySystem, Site, enabled
 
 
@@ -37,7 +37,12 @@ def data_of(site: Site, systems: Sequence[AnySystem]) -> tuple[DataFolder, ...]:
     return tuple(folder for _, drills, spec in drilled(site, systems) for folder in drills.data(spec, site))
 
 
-def standby_of(site: Site, systems: Sequence[AnySystem], host: str) -> tuple[OnHost, OnHost] | None:
+def signs_of(site: Site, systems: Sequence[AnySystem]) -> tuple[Sign, ...]:
+    """By what one sees where the time of a failover goes."""
+    return tuple(sign for _, drills, _ in drilled(site, systems) for sign in drills.signs)
+
+
+def standby_of(site: Site, systems: Sequence[AnySystem], host: str) -> Standby | None:
     """How a controller is taken out of the way in order, and brought back; None where no system knows."""
     ways = (drills.standby(spec, site, host) for _, drills, spec in drilled(site, systems))
     return next((way for way in ways if way is not None), None)

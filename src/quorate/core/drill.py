@@ -73,17 +73,36 @@ class DataFolder:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """How a unit's journal tells that a stage is over: a text that stands in the line, for `grep -F`."""
+
+    name: str
+    unit: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Standby:
+    """How a controller is taken out of the way in order, and brought back. `part`: what it gives away."""
+
+    part: str
+    away: OnHost
+    back: OnHost
+
+
+@dataclass(frozen=True)
 class Drills(Generic[S]):
     """What one system says of drills. All functions are pure.
 
     `uses`: function → functions without which it does not work. `reacts`: the pauses that follow from what was hit.
-    `standby`: the commands that take a controller out of the way in order, and bring it back. `data`: folders that can
-    run full.
+    `standby`: the commands that take a controller out of the way in order, and bring it back. `signs`: by what one sees
+    where the time of a failover goes. `data`: folders that can run full.
     """
 
     processes: Callable[[S, Site], Sequence[Process]] = lambda _spec, _site: ()
     reacts: Callable[[S, Site, Roles, Sequence[Hit]], Sequence[Pause]] = lambda _spec, _site, _roles, _hits: ()
     uses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     workloads: Callable[[S, Site], Sequence[Workload]] = lambda _spec, _site: ()
-    standby: Callable[[S, Site, str], tuple[OnHost, OnHost] | None] = lambda _spec, _site, _host: None
+    standby: Callable[[S, Site, str], Standby | None] = lambda _spec, _site, _host: None
+    signs: tuple[Sign, ...] = ()
     data: Callable[[S, Site], Sequence[DataFolder]] = lambda _spec, _site: ()

@@ -156,6 +156,15 @@ class Watched(_Line):
     overlaps: tuple[str, ...] = ()
 
 
+class SignLine(_Line):
+    """A stage that a controller's journal says is over (core/drill.py), on that controller's own clock."""
+
+    what: Literal["sign"] = "sign"
+    at: float
+    host: str
+    name: str
+
+
 class Final(_Line):
     """What a client found at the end, when all was quiet."""
 
@@ -171,7 +180,8 @@ class Done(_Line):
 
 
 Line = Annotated[
-    Header | OperationLine | Mark | LookLine | HolderLine | Watched | Final | Done, Field(discriminator="what")
+    Header | OperationLine | Mark | LookLine | HolderLine | Watched | SignLine | Final | Done,
+    Field(discriminator="what"),
 ]
 _LINE: TypeAdapter[Line] = TypeAdapter(Line)
 
@@ -186,6 +196,7 @@ class Record:
     looks: list[LookLine] = field(default_factory=list)
     holders: list[HolderLine] = field(default_factory=list)
     watches: list[Watched] = field(default_factory=list)
+    signs: list[SignLine] = field(default_factory=list)
     finals: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     complete: bool = False
 
@@ -207,6 +218,8 @@ class Record:
                 self.holders.append(line)
             case Watched():
                 self.watches.append(line)
+            case SignLine():
+                self.signs.append(line)
             case Final():
                 self.finals[line.by] = line.facts
             case Done():

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from quorate.core.aim import predictions, survivable, workloads_of
+from quorate.core.aim import predictions, signs_of, survivable, workloads_of
 from quorate.core.drill import SERVER, Roles, Workload
 from quorate.core.fault import Fault, Proof
 from quorate.core.history import Operation
@@ -39,6 +40,7 @@ from quorate.engine.ground import Ground
 from quorate.engine.healing import Cures, Doer, Patience, guarded
 from quorate.engine.onlooker import Onlooker
 from quorate.engine.recorder import Recorder, room_for
+from quorate.engine.signs import read_signs
 from quorate.errors import QuorateError, Refused, Unreachable, Unsupported
 
 WHOLE = 240.0
@@ -168,10 +170,12 @@ async def _work(this: _Run, doer: Doer, onlooker: Onlooker) -> None:
             await this.crew.stop()
         this.mark("end")
         seen = list(sightings()) if sightings else []
+    zero = time.time() - this.now()
+    signs = await read_signs(op.transports, signs_of(op.site, op.systems), zero, zero + this.now() + 1.0, zero)
     found, unseen = await this.crew.finish()
     for by, why in unseen.items():
         op.progress(f"{by} could not look once more: {why}")
-    for line in _since(seen, this.zero):
+    for line in (*_since(seen, this.zero), *signs):
         this.recorder.add(line)
     for by, facts in found.items():
         this.recorder.final(by, facts)

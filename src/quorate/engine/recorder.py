@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from quorate.core.drill import Workload
 from quorate.core.history import Operation
-from quorate.core.record import Done, Final, Header, HolderLine, LookLine, Mark, MarkName, Watched, encode
+from quorate.core.record import Done, Final, Header, HolderLine, LookLine, Mark, MarkName, SignLine, Watched, encode
 from quorate.core.record import operation_line as encode_operation
 from quorate.errors import QuorateError
 
@@ -82,7 +82,7 @@ class Recorder:
         """Record what the drill did, or saw of itself; on disk soon after."""
         self._put(encode(Mark(name=name, at=at, seconds=seconds)), at_once=True)
 
-    def add(self, line: LookLine | HolderLine | Watched) -> None:
+    def add(self, line: LookLine | HolderLine | Watched | SignLine) -> None:
         """Record what was seen."""
         if isinstance(line, LookLine):
             line = line.model_copy(update={"why": {system: self._mask(why) for system, why in line.why.items()}})

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.core.fault import MACHINE, Fault, GroundAct, Hit, Loss, OnGround, OnHost
+from quorate.core.drill import Standby
+from quorate.core.fault import MACHINE, Fault, GroundAct, Hit, Loss, OnGround
 from quorate.faults.onhost import proof, shell
 
 BOOTS = 600.0
@@ -96,15 +97,14 @@ def rebooted(host: str, ground: frozenset[GroundAct], hold: float) -> Fault:
     )
 
 
-def standby(host: str, way: tuple[OnHost, OnHost] | None, hold: float) -> Fault:
+def standby(host: str, way: Standby | None, hold: float) -> Fault:
     """Take it out of the way in order, as before its maintenance, and bring it back."""
-    away, back = way or (None, None)
     return Fault(
         "standby",
         f"{host} is taken out of the way in order",
-        (Hit(host, MACHINE, Loss.DRAINED),),
-        inject=(away,) if away else (),
-        heal=(back,) if back else (),
+        (Hit(host, way.part, Loss.DRAINED),) if way else (),
+        inject=(way.away,) if way else (),
+        heal=(way.back,) if way else (),
         hold=hold,
         lost=1,
         unsupported="" if way else "no system of this cloud can take a controller out of the way in order",

@@ -20,7 +20,7 @@ from quorate.report import words
 from quorate.report.campaign import cell, functions, objective, row_of, unseen
 from quorate.report.latency import waits
 from quorate.report.overview import whole_run
-from quorate.report.run import Event, Paused, Phase, Run, missed, moments, notices, paused, phases, story
+from quorate.report.run import Event, Paused, Phase, Run, missed, notices, paused, phases, stations, story
 from quorate.report.stages import where_time_goes
 from quorate.report.timeline import around_the_fault
 
@@ -92,7 +92,7 @@ def _page(results: Sequence[Result], pages: Mapping[str, str], runs: Sequence[To
 
 
 def _told(run: Run) -> Told:
-    happened = moments(run.record)
+    happened = stations(run.record)
     return Told(
         run=run,
         story=story(run.record),

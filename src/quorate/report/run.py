@@ -13,7 +13,7 @@ from quorate.core.history import Operation, Outage, outages
 from quorate.core.record import Client, HolderLine, MarkName, PauseLine, PredictionLine, Record
 from quorate.report.words import joined, seconds
 
-Kind = Literal["fault", "alarm", "takeover", "heal", "whole"]
+Kind = Literal["fault", "alarm", "takeover", "heal", "whole", "sign"]
 TOGETHER = 1.0
 """Seconds within which addresses that move to one controller are one takeover."""
 
@@ -73,6 +73,17 @@ class Event:
     at: float
     name: str
     detail: str
+
+
+def stations(record: Record) -> tuple[Moment, ...]:
+    """What an outage is divided by: what happened, and the first sign of each stage in a controller's journal."""
+    fault = record.mark("inject")
+    first: dict[str, Moment] = {}
+    for sign in sorted(record.signs, key=lambda sign: sign.at):
+        if fault is not None and sign.at >= fault:
+            first.setdefault(sign.name, Moment(sign.at, "sign", f"{sign.name} ({sign.host})"))
+    told = [moment for moment in moments(record) if moment.kind in {"takeover", "heal"}]
+    return tuple(sorted([*told, *first.values()], key=lambda moment: moment.at))
 
 
 STEPS: dict[MarkName, str] = {
@@ -163,15 +174,15 @@ class Phase:
 
 
 def phases(row: FunctionRow, told: Sequence[Moment]) -> tuple[Phase, ...]:
-    """Divide the longest outage of a function by what happened within it; nothing: it was not out."""
+    """Divide the longest outage of a function by what happened within it (`stations`); nothing: it was not out."""
     longest = longest_outage(row)
     if longest is None:
         return ()
     found = []
     since = longest.began
     for moment in told:
-        if since < moment.at < longest.ended and moment.kind in ("takeover", "heal"):
-            until = f"until {moment.detail}" if moment.kind == "takeover" else "until the fault was healed"
+        if since < moment.at < longest.ended:
+            until = "until the fault was healed" if moment.kind == "heal" else f"until {moment.detail}"
             found.append(Phase(until, moment.at - since))
             since = moment.at
     found.append(Phase("until clients were served again", longest.ended - since))

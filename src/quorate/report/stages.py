@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from quorate.core.findings import FunctionRow
 from quorate.report.drawing import BLACK, BLUE, GREY, VERMILLION, WIDTH, bare, figure, settings, svg
-from quorate.report.run import Moment, Run, deciding, missed, moments, phases
+from quorate.report.run import Moment, Run, deciding, missed, phases, stations
 from quorate.report.words import seconds
 
 LEFT, RIGHT = 0.17, 0.985
@@ -27,7 +27,7 @@ def where_time_goes(run: Run) -> Markup | None:
     rows = run.result.rows
     if not rows:
         return None
-    told = moments(run.record)
+    told = stations(run.record)
     longest = max(
         [1.0, *(value for row in rows for value in (row.predicted_s, row.measured_s, row.objective_s) if value)]
     )

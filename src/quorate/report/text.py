@@ -18,7 +18,7 @@ from rich.text import Text
 from quorate.core.findings import FunctionRow, LevelWord, Result
 from quorate.core.record import Header
 from quorate.core.visible import visible
-from quorate.report.run import Kind, Moment, Paused, Run, lanes, missed, moments, notices, paused, phases
+from quorate.report.run import Kind, Moment, Paused, Run, lanes, missed, moments, notices, paused, phases, stations
 from quorate.report.thinning import cells
 from quorate.report.words import STYLES, count, joined, lost, seconds
 
@@ -77,7 +77,7 @@ def _run(run: Run) -> RenderableType:
         *(Text(f"note: {visible(notice)}", style="bold") for notice in notices(run)),
         Text(),
         _table(result.rows),
-        *_missed(result.rows, told),
+        *_missed(result.rows, stations(run.record)),
         Text(_summary(result)),
         *_findings(result),
         Text(),

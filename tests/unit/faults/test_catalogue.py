@@ -66,7 +66,7 @@ def test_what_is_done_is_undone_and_proved(kind: str, ground: bool) -> None:
 
 @pytest.mark.parametrize(("kind", "loss"), LOSSES.items())
 def test_how_it_is_lost(kind: str, loss: Loss) -> None:
-    part = "web" if kind.startswith(("web", "disk")) else "machine"
+    part = "web" if kind.startswith(("web", "disk", "standby")) else "machine"
     fault = offers()[kind].on("c1")
     assert fault.hits == (Hit("c1", part, loss),)
     assert fault.lost == 1

@@ -92,13 +92,14 @@ def test_bounds_that_were_missed(one: FunctionRow, why: str) -> None:
 
 def test_an_outage_is_divided_by_what_happened_within_it() -> None:
     told = (
-        Moment(8.0, "fault", ""),
-        Moment(9.0, "alarm", ""),
+        Moment(8.0, "sign", "before it began"),
+        Moment(9.0, "sign", "the power is cut (b)"),
         Moment(9.5, "takeover", "a went to b"),
         Moment(11.0, "heal", ""),
     )
     assert [(phase.name, round(phase.seconds, 2)) for phase in phases(out(8.2, 12.2), told)] == [
-        ("until a went to b", 1.3),
+        ("until the power is cut (b)", 0.8),
+        ("until a went to b", 0.5),
         ("until the fault was healed", 1.5),
         ("until clients were served again", 1.2),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.core.drill import Drills, Process, Roles
+from quorate.core.drill import Drills, Process, Roles, Sign
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Site
@@ -30,4 +30,9 @@ def reacts(spec: CorosyncSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) 
     return (Pause(PART, f"{', '.join(hit.host for hit in silent)} is silent", stages),)
 
 
-DRILLS = Drills[CorosyncSpec](processes=processes, reacts=reacts)
+SIGNS = (
+    Sign("the token is missed", "corosync.service", "A processor failed, forming new configuration"),
+    Sign("the membership is formed", "corosync.service", "A new membership"),
+)
+
+DRILLS = Drills[CorosyncSpec](processes=processes, reacts=reacts, signs=SIGNS)

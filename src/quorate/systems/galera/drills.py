@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.core.drill import DataFolder, Drills, Process, Roles
+from quorate.core.drill import DataFolder, Drills, Process, Roles, Sign
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Site
@@ -43,6 +43,8 @@ def reacts(spec: Galera, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Seq
     return (Pause("database_write", f"{', '.join(lost)} left the cluster", stages),)
 
 
+SIGNS = (Sign("the members agree who is left", "mariadb.service", "New cluster view"),)
+
 DRILLS = Drills[Galera](
     processes=processes,
     data=data,
@@ -52,4 +54,5 @@ DRILLS = Drills[Galera](
         "database_read": ("virtual_ip", "proxy:database"),
     },
     workloads=workloads,
+    signs=SIGNS,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.core.drill import Drills, Process, Roles
+from quorate.core.drill import Drills, Process, Roles, Sign
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Frontend, Site
@@ -67,4 +67,6 @@ def detection(via: Frontend, loss: Loss) -> tuple[Stage, ...]:
     return (asks, silent, again)
 
 
-DRILLS = Drills[HaproxySpec](processes=processes, reacts=reacts, workloads=workloads)
+SIGNS = (Sign("a server is taken out", "haproxy.service", " is DOWN"),)
+
+DRILLS = Drills[HaproxySpec](processes=processes, reacts=reacts, workloads=workloads, signs=SIGNS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.core.drill import Drills, Process, Roles
+from quorate.core.drill import Drills, Process, Roles, Sign, Standby
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss, OnHost
 from quorate.core.system import Site
@@ -32,13 +32,13 @@ def processes(_spec: PacemakerSpec, _site: Site) -> Sequence[Process]:
     return (Process(PART, "pacemaker.service", role=ROLE),)
 
 
-def standby(_spec: PacemakerSpec, _site: Site, host: str) -> tuple[OnHost, OnHost]:
+def standby(_spec: PacemakerSpec, _site: Site, host: str) -> Standby:
     """Standby moves what runs on a controller to others, in order, and keeps it away until it is online again."""
 
     def say(value: str) -> OnHost:
         return OnHost(host, ("crm_attribute", "--node", host, "--name", "standby", "--update", value))
 
-    return say("on"), say("off")
+    return Standby(PART, say("on"), say("off"))
 
 
 def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
@@ -72,4 +72,10 @@ def _after_a_loss(site: Site) -> tuple[Stage, ...]:
     return (*fencing, leader, Stage("the address is started and announced", START, _MEASURED))
 
 
-DRILLS = Drills[PacemakerSpec](processes=processes, reacts=reacts, standby=standby, uses={})
+SIGNS = (
+    Sign("the leader decides", "pacemaker.service", "Calculated transition"),
+    Sign("the power is cut", "pacemaker.service", "was terminated (reboot)"),
+    Sign("the address is started", "pacemaker.service", "INFO: Adding inet address"),
+)
+
+DRILLS = Drills[PacemakerSpec](processes=processes, reacts=reacts, standby=standby, signs=SIGNS)
