@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 from quorate.cli import render
@@ -20,7 +21,7 @@ from quorate.core.schedule import Planned, schedule
 from quorate.engine.apply import Operation
 from quorate.engine.drill import Arena, drill
 from quorate.engine.ground import Ground
-from quorate.engine.healing import Cures, Doer, Patience, left_behind
+from quorate.engine.healing import Cures, Doer, Patience, guarded, left_behind
 from quorate.engine.lock import held
 from quorate.errors import InvalidInput, Refused, Unsupported
 from quorate.faults import DEFAULTS, Settings, catalogue
@@ -138,9 +139,7 @@ async def _arena(cloud_file: Path, asked: Asked) -> AsyncIterator[Arena]:
                     op=op,
                     ground=ground,
                     folder=runs.folder,
-                    guardian=lambda folder: (
-                        *("drill", "heal", "--guardian", folder.name, "--cloud", str(cloud_file.absolute())),
-                    ),
+                    guarded=partial(_guarded, cloud_file=cloud_file),
                     reach=tunnels.reach,
                     watch=watch_of(lab) if lab else None,
                     announce=lambda header: render.page(forecast(header)),
@@ -148,6 +147,10 @@ async def _arena(cloud_file: Path, asked: Asked) -> AsyncIterator[Arena]:
                 )
             finally:
                 await tunnels.close()
+
+
+def _guarded(folder: Path, *, cloud_file: Path) -> contextlib.AbstractContextManager[None]:
+    return guarded(folder, ("drill", "heal", "--guardian", folder.name, "--cloud", str(cloud_file.absolute())))
 
 
 async def heal_all(cloud_file: Path, names: Sequence[str], *, locked: bool) -> list[str]:

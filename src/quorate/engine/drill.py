@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from quorate.core.aim import predictions, signs_of, survivable, workloads_of
 from quorate.core.drill import SERVER, Roles, Workload
@@ -37,7 +38,7 @@ from quorate.core.schedule import Planned
 from quorate.engine import apply, workload
 from quorate.engine.clients import Crew
 from quorate.engine.ground import Ground
-from quorate.engine.healing import Cures, Doer, Patience, guarded
+from quorate.engine.healing import Cures, Doer, Patience
 from quorate.engine.onlooker import Onlooker
 from quorate.engine.recorder import Recorder, room_for
 from quorate.engine.signs import read_signs
@@ -64,7 +65,7 @@ Watch = Callable[[Sequence[str]], AbstractContextManager[Sightings]]
 class Arena:
     """All that drills need of their surroundings.
 
-    `folder`: where runs are kept. `guardian`: the arguments of `quorate` that heal a run's folder once we are gone.
+    `folder`: where runs are kept. `guarded`: has somebody else heal a run's folder, should we be gone.
     `watch`: sees who holds addresses on the wire; None: nobody can. `announce` is told what is expected before anything
     is broken. `beyond`: what the cloud is not built to survive may be done, too.
     """
@@ -72,7 +73,7 @@ class Arena:
     op: apply.Operation
     ground: Ground
     folder: Path
-    guardian: Callable[[Path], Sequence[str]]
+    guarded: Callable[[Path], AbstractContextManager[None]]
     reach: Callable[[str, int], Awaitable[tuple[str, int]]]
     watch: Watch | None = None
     announce: Callable[[Header], None] = lambda _header: None
@@ -108,7 +109,8 @@ class _Run:
         self.recorder.operation(by, operation)
 
     def mark(self, name: MarkName, seconds: float = 0.0, at: float | None = None) -> None:
-        """Write down what is done now."""
+        """Write down what is done now; QuorateError where nothing can be written any more."""
+        self.recorder.check()
         self.recorder.mark(name, self.now() if at is None else at, seconds)
 
     def roles(self) -> Roles:
@@ -129,7 +131,7 @@ async def drill(arena: Arena, planned: Planned, aim: Aim, run: str) -> Path:
     with contextlib.ExitStack() as stack:
         crew = Crew(workloads, run=run, secrets=op.secrets, reach=arena.reach)
         recorder = stack.enter_context(Recorder(folder, room=room_for(workloads, LONGEST), mask=crew.mask))
-        stack.enter_context(guarded(folder, arena.guardian(folder)))
+        stack.enter_context(arena.guarded(folder))
         loop = asyncio.get_running_loop()
         this = _Run(arena, planned, aim, recorder, crew, Cures(folder), loop.time())
         onlooker = Onlooker(op, this.now, recorder.add)
@@ -199,17 +201,18 @@ def _since(seen: Sequence[HolderLine | Watched], zero: float) -> list[HolderLine
 
 
 @contextlib.asynccontextmanager
-async def _beside(*work: Awaitable[None]) -> AsyncIterator[None]:
-    """Let this go on meanwhile; what it raises ends what it stands beside."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_awaited(one)) for one in work]
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let this go on meanwhile, until what it stands beside is over; then raise what went wrong with it."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
         yield
+    finally:
         for task in tasks:
             task.cancel()
-
-
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
 
 
 async def _watch_ourselves(this: _Run) -> None:
