@@ -37,10 +37,10 @@ FEW = 8
 
 @dataclass(frozen=True)
 class Checker:
-    """One checker: its name, and what it makes of a record."""
+    """One checker: its name, and what it makes of a record; None: this cloud has nothing of the kind."""
 
     name: str
-    check: Callable[[Record], Finding]
+    check: Callable[[Record], Finding | None]
 
 
 def run(checkers: Iterable[Checker], record: Record) -> tuple[Finding, ...]:
@@ -48,10 +48,11 @@ def run(checkers: Iterable[Checker], record: Record) -> tuple[Finding, ...]:
     found = []
     for checker in checkers:
         try:
-            found.append(checker.check(record))
+            one = checker.check(record)
         except Exception as error:  # noqa: BLE001 - a crashed check is `unknown`, never ok
             why = f"the check itself failed: {type(error).__name__}: {error}"
-            found.append(Finding(checker=checker.name, level="unknown", reason=why))
+            one = Finding(checker=checker.name, level="unknown", reason=why)
+        found += [one] if one is not None else []
     return tuple(found)
 
 
@@ -85,14 +86,14 @@ def lost_rows(record: Record) -> dict[str, set[int]]:
     }
 
 
-def check_lost(record: Record) -> Finding:
+def check_lost(record: Record) -> Finding | None:
     """Every row that was acknowledged must be there, once."""
     writers = [by for by, history in record.operations.items() if any("number" in o.facts for o in history)]
+    if not writers:
+        return None
     unseen = [by for by in writers if "numbers" not in record.finals.get(by, {})]
     if unseen:
         return _finding("lost", "unknown", f"{', '.join(unseen)}: nobody looked for its rows in the end")
-    if not writers:
-        return _finding("lost", "unknown", "no client wrote rows")
     lost = lost_rows(record)
     twice = {by: final["more_than_once"] for by, final in record.finals.items() if final.get("more_than_once")}
     total = sum(len(rows) for rows in lost.values())
@@ -117,11 +118,13 @@ class _Change:
     version: int
 
 
-def check_stale(record: Record) -> Finding:
+def check_stale(record: Record) -> Finding | None:
     """A read shows nothing older than what was acknowledged before it began; a miss is never stale.
 
     Through another controller that holds once the change is SPREAD seconds old.
     """
+    if not any("key" in operation.facts for history in record.operations.values() for operation in history):
+        return None
     changes: dict[str, list[_Change]] = {}
     reads: list[tuple[str, Operation]] = []
     for by, history in record.operations.items():
@@ -159,11 +162,13 @@ def _stale(by: str, read: Operation, changes: Mapping[str, Sequence[_Change]]) -
 # ---- two at once
 
 
-def check_writers(record: Record) -> Finding:
+def check_writers(record: Record) -> Finding | None:
     """Writes go to one server at a time: a server that was left is not written to again while another is.
 
     A failback is no fault; going to and fro is: three changes of server or more within LASTING seconds.
     """
+    if not any(client.shows == "writer" for client in record.header.workloads):
+        return None
     served = [
         operation
         for client in record.header.workloads
@@ -186,8 +191,10 @@ def check_writers(record: Record) -> Finding:
     return _finding("writers", "ok", f"one writer at a time: {moved}")
 
 
-def check_holders(record: Record) -> Finding:
+def check_holders(record: Record) -> Finding | None:
     """No address is ever held by two controllers."""
+    if not record.header.vips:
+        return None
     two = [watch for watch in record.watches if watch.two_holders]
     if two:
         evidence = [line for watch in two for line in watch.overlaps]

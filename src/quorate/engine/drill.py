@@ -50,6 +50,8 @@ AFTER = 4.0
 """Seconds that all must stay well before the drill ends: a success lasts three (core/checkers.py)."""
 LONGEST = 900.0
 """Seconds for whose record room is taken."""
+RECENT = 2.0
+"""Seconds before a fault in which every client must have succeeded: the slowest begins an operation every half."""
 PROVEN = 10.0
 """Seconds in which a fault must be seen to have taken."""
 _TICK = 0.25
@@ -225,7 +227,7 @@ async def _calm(this: _Run, doer: Doer, vips: Sequence[str]) -> Fault:
     op.progress(f"{len(this.crew.workloads)} clients work undisturbed for {this.planned.calm:.1f} s")
     began = this.now()
     await asyncio.sleep(this.planned.calm)
-    _all_must_work(this, began)
+    _all_must_work(this)
     fault = this.aim(this.roles())
     _refuse(arena, fault)
     if fault.set_up:
@@ -235,7 +237,7 @@ async def _calm(this: _Run, doer: Doer, vips: Sequence[str]) -> Fault:
             await doer.do(step)
         began = this.now()
         await asyncio.sleep(this.planned.calm)
-        _all_must_work(this, began)
+        _all_must_work(this)
     header = _header(this, fault, vips)
     this.recorder.open(header)
     this.mark("calm", at=began)
@@ -243,9 +245,10 @@ async def _calm(this: _Run, doer: Doer, vips: Sequence[str]) -> Fault:
     return fault
 
 
-def _all_must_work(this: _Run, began: float) -> None:
-    """A client that never succeeds before the fault would measure nothing."""
-    idle = [w for w in this.crew.workloads if this.success.get(w.name, -1.0) < began]
+def _all_must_work(this: _Run) -> None:
+    """A client that does not succeed before the fault would measure nothing."""
+    since = this.now() - RECENT
+    idle = [w for w in this.crew.workloads if this.success.get(w.name, -1.0) < since]
     if idle:
         reasons = "; ".join(f"{w.name}: {_why(this.recent.get(w.name))}" for w in idle)
         raise QuorateError(
