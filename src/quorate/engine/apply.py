@@ -18,7 +18,7 @@ from quorate.core.order import may_disturb
 from quorate.core.plan import Gate, Plan, Step, Wave
 from quorate.core.planner import judge, make_plan, review, views_of, with_drift
 from quorate.core.secret import Secrets
-from quorate.core.system import AnySystem, Site
+from quorate.core.system import AnySystem, Site, enabled
 from quorate.core.verdict import Judgement, Verdict, failing, merge, unknown
 from quorate.engine.journal import Journal
 from quorate.engine.observe import DEADLINE, Transports, observe
@@ -78,6 +78,13 @@ async def look(op: Operation, *, without: Sequence[str] = ()) -> Look:
     plan = make_plan(op.site, op.systems, op.secrets, world, made=op.clock.now(), without=without)
     judgements = {r.system.name: with_drift(r) for r in review(op.site, op.systems, op.secrets, world)}
     return Look(plan, judgements, _verdict(plan, judgements.values(), without))
+
+
+async def judgements(op: Operation) -> Mapping[str, Judgement]:
+    """Judge every system as `look` does, without comparing anything with the cloud file: a tenth of the work."""
+    world = await observe(op.site, op.systems, op.transports, op.secrets, deadline=op.deadline, resources=False)
+    chosen = enabled(op.site.cloud, op.systems)
+    return {system.name: judge(system, op.site, views_of(system, op.site, world)) for system in chosen}
 
 
 async def _world(op: Operation, without: Sequence[str], only: str | None = None) -> World:

@@ -27,22 +27,23 @@ async def observe(
     *,
     deadline: float = DEADLINE,
     only: str | None = None,
+    resources: bool = True,
 ) -> World:
     """Look at every controller that there is a transport for.
 
-    `only`: ask just this system's questions and look at no resources, which is what a gate needs. Secrets that a
-    program printed are masked in its answer: whatever a system says of it may be shown.
+    `only`: ask just this system's questions, which is what a gate needs; it and `resources=False` look at no resources.
+    Secrets that a program printed are masked in its answer: whatever a system says of it may be shown.
     """
     chosen = [system for system in enabled(site.cloud, systems) if only in {None, system.name}]
 
     async def look(host: str, transport: Transport) -> tuple[str, HostSeen | Unknown]:
-        resources: list[Resource] = []
+        wanted: list[Resource] = []
         questions: dict[str, Sequence[Question]] = {}
         for system in chosen:
             spec = site.cloud.systems[system.name]
             questions[system.name] = system.questions(spec, site, host)
-            resources += [] if only else system.resources(spec, site, host)
-        request = observe_request(resources, questions)
+            wanted += system.resources(spec, site, host) if resources and not only else []
+        request = observe_request(wanted, questions)
         try:
             completed = await transport.run(request.argv, request.stdin, timeout=deadline)
             return host, _masked(read_observed(host, completed), secrets)

@@ -1,4 +1,7 @@
-"""Looks at the cloud while a drill runs, as `quorate status` would, again and again: when it tells of what is wrong."""
+"""Looks at the cloud while a drill runs, again and again, and judges it as `quorate status` does.
+
+Files and units are not compared with the cloud file: that is work for everybody, and no drill changes them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from quorate.core.record import LookLine
-from quorate.core.verdict import Level
+from quorate.core.verdict import merge
 from quorate.engine import apply
 from quorate.errors import QuorateError
 
@@ -38,15 +41,10 @@ class Onlooker:
 
     async def look(self) -> LookLine:
         """Look once. The time is that of the answer: before it nobody knew."""
-        seen = await apply.look(self.op)
-        why = {
-            name: judgement.verdict.reason
-            for name, judgement in seen.judgements.items()
-            if judgement.verdict.level is not Level.OK
-        }
-        if not why and not seen.verdict.is_ok:
-            why = {"cloud": seen.verdict.reason}
-        self.last = LookLine.model_validate({"at": self.now(), "level": seen.verdict.level.word, "why": why})
+        verdicts = {name: judgement.verdict for name, judgement in (await apply.judgements(self.op)).items()}
+        why = {name: verdict.reason for name, verdict in verdicts.items() if not verdict.is_ok}
+        level = merge(verdicts.values()).level.word
+        self.last = LookLine.model_validate({"at": self.now(), "level": level, "why": why})
         self.note(self.last)
         return self.last
 
