@@ -43,7 +43,8 @@ class Bench:
         """Run a script in one namespace: `disk WHAT` is the program, `deadly WHAT` the same with a killer on PATH."""
         bins = f"{self.place}/bin:{os.environ['PATH']}"
         head = (
-            f"PATH={bins}\ndata={self.folder}\n"
+            # mounts are shared among each other, as systemd has them, and with nobody outside
+            f"mount --make-rprivate /; mount --make-rshared /\nPATH={bins}\ndata={self.folder}\n"
             f'disk() {{ sh -euc "$PROGRAM" sh "$1" "$data" x.service {self.place}/state/disk-x {ROOM}; }}\n'
             f"deadly() {{ (PATH={self.place}/deadly:$PATH; disk $1) >/dev/null 2>&1 || :; }}\n"
         )

@@ -54,6 +54,7 @@ away() {
   mkdir "$under" "$memory"
   systemctl stop "$unit"
   mount --bind "$folder" "$under"
+  mount --make-private "$under" # or what is laid over FOLDER would be laid over it too
   mount -t tmpfs -o "size=${need}m,mode=0700" quorate-drill "$memory"
   cp -a "$under/." "$memory/"
   mount --bind "$memory" "$folder"
