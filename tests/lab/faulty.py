@@ -33,10 +33,10 @@ OWNER = "33:44 750"
 # Everything that a fault may leave on a machine: what remains is printed.
 _LEFT = """\
 ls -A /run/quorate/drill 2>/dev/null
-ls -d /var/lib/quorate/drill* /srv/web/.quorate-drill* 2>/dev/null
+ls -d /var/lib/quorate/drill-* /srv/web/.quorate-drill* 2>/dev/null
 systemctl list-units --all --plain --no-legend 'quorate-drill*'
 nft list tables | grep quorate
-findmnt -rno SOURCE | grep quorate
+findmnt -rno SOURCE | grep quorate-drill
 ip link show eth0 | grep DOWN
 :
 """
@@ -114,6 +114,19 @@ class Machines:
             else:
                 assert isinstance(step, AwaitWell)
         return said
+
+    async def cure(self, steps: Sequence[Step], limit: float = 60.0) -> None:
+        """Do all steps, each until it works: a machine may just be on its way down or up."""
+        for step in steps:
+            deadline = time.monotonic() + limit
+            while True:
+                try:
+                    await self.do((step,))
+                    break
+                except Unreachable:
+                    if time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(0.2)
 
     async def run(self, step: OnHost) -> Completed:
         return await self.ways[step.host].run(step.argv, step.stdin.encode(), timeout=step.timeout)

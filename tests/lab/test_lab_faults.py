@@ -61,29 +61,30 @@ async def machines(prepared: Lab, tmp_path: Path) -> AsyncIterator[Machines]:
     }
     made = Machines(prepared, ways)
     yield made
-    for way in ways.values():
-        await way.close()
     prepared.heal()
     prepared.start()
     prepared.wait_for_ssh()
-    for name in prepared.machines():
-        prepared.run(name, f"systemctl start {WEB.unit} {CACHE.unit}")
+    prepared.run(B, "rm -f /var/lib/quorate/drill-reboot")  # so that one failure is not everybody's
+    for name, way in ways.items():
+        await made.cure([undo_all(name)])
+        await made.shell(name, f"systemctl start {WEB.unit} {CACHE.unit}")
+        await way.close()
 
 
 async def life(machines: Machines, fault: Fault) -> None:
     """Lead a fault through its whole life, and see that nothing of it stays."""
     assert fault.unsupported == ""
-    await machines.do((*fault.heal, *fault.tear_down))  # healing what was never hurt
+    await machines.cure((*fault.heal, *fault.tear_down))  # healing what was never hurt
     assert await machines.left() == {}
     await machines.do(fault.set_up)
     assert not await machines.took(fault)
     await machines.do(fault.inject)
     await machines.until(fault, took=True)
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     assert not await machines.took(fault)
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     assert not await machines.took(fault)
-    await machines.do((*fault.tear_down, *fault.tear_down))
+    await machines.cure((*fault.tear_down, *fault.tear_down))
     await machines.nothing_left()
     for host in (A, B, C):
         await machines.runs(host)
@@ -110,7 +111,7 @@ async def test_nobody_comes_to_heal_it(machines: Machines, kind: str) -> None:
     await machines.until(fault, took=False)
     await machines.nothing_left()
     await machines.runs(B)
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
 
 
 async def test_nobody_comes_to_tear_a_file_system_down(machines: Machines) -> None:
@@ -123,18 +124,18 @@ async def test_nobody_comes_to_tear_a_file_system_down(machines: Machines) -> No
     await machines.nothing_left()
     assert await machines.shell(B, f"stat -c '%u:%g %a' {FOLDER.path}; cat {FOLDER.path}/a/file") == f"{OWNER}\nkept"
     await machines.shell(B, f"rm {FOLDER.path}/new")
-    await machines.do((*fault.heal, *fault.tear_down))
+    await machines.cure((*fault.heal, *fault.tear_down))
     await machines.runs(B)
 
 
 @pytest.mark.parametrize("kind", ["power-cut", "machine-frozen", *CUTS, "all-at-once"])
 async def test_what_is_done_from_outside(machines: Machines, kind: str) -> None:
     fault = machines.fault(kind, B, ground=GROUND)
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     await machines.do(fault.inject)
     hit = {status.name for status in machines.lab.status() if (status.power, status.cable) != ("on", "plugged")}
     assert hit == set(fault.hosts)
-    await machines.do((*fault.heal, *fault.heal))
+    await machines.cure((*fault.heal, *fault.heal))
     assert all((status.power, status.cable) == ("on", "plugged") for status in machines.lab.status())
 
 
@@ -160,7 +161,7 @@ async def test_a_clock_that_may_not_be_set_is_said_to_be_so(machines: Machines) 
     fault = machines.fault("clock-moved", B)
     assert (await machines.do(fault.inject)).startswith("unsupported: ")
     assert not await machines.took(fault)
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     await machines.nothing_left()
 
 
@@ -169,7 +170,7 @@ async def test_a_killed_process_is_left_to_its_manager(machines: Machines) -> No
     await machines.do(fault.inject)
     await machines.shell(B, f"while ! systemctl is-active --quiet {CACHE.unit}; do sleep 0.05; done")
     assert await machines.took(fault)  # another one runs: the one that was killed is gone
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
 
 
 async def test_what_does_not_run_cannot_be_killed(machines: Machines) -> None:
@@ -179,7 +180,7 @@ async def test_what_does_not_run_cannot_be_killed(machines: Machines) -> None:
     assert done.code != 0
     assert b"it does not run" in done.err
     assert not await machines.took(fault)
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     assert await machines.shell(B, f"systemctl is-active {WEB.unit} || :") == "inactive"  # as it was found
     await machines.nothing_left()
 
@@ -190,7 +191,7 @@ async def test_a_deaf_port_hears_only_its_own_host(machines: Machines) -> None:
     assert await machines.call(A, where, WEB.port) == "answered"
     await machines.do(fault.inject)
     assert [await machines.call(host, where, WEB.port) for host in (A, B, C)] == ["hung", "answered", "hung"]
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     assert await machines.call(A, where, WEB.port) == "answered"
 
 
@@ -198,7 +199,7 @@ async def test_a_frozen_process_takes_connections_and_says_nothing(machines: Mac
     fault = machines.fault("web-frozen", B)
     await machines.do(fault.inject)
     assert await machines.call(A, machines.lab.address(B), WEB.port) == "hung"
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     assert await machines.call(A, machines.lab.address(B), WEB.port) == "answered"
 
 
@@ -225,7 +226,7 @@ async def test_who_hears_whom(machines: Machines, kind: str, talking: set[str]) 
     await machines.do(fault.inject)
     assert await heard(machines) == talking
     assert await machines.call(A, machines.lab.address(B), 22) == "answered"  # an operator may sit on a controller
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     assert await heard(machines) == {"12", "13", "23"}
 
 
@@ -236,7 +237,7 @@ async def test_an_address_that_moves_about_is_dropped_with_its_holder(machines: 
     fault = machines.fault("one-way-out", B)  # nobody hears B, at whatever address
     await machines.do(fault.inject)
     assert await machines.call(A, vip, WEB.port) == "hung"
-    await machines.do(fault.heal)
+    await machines.cure(fault.heal)
     assert await machines.call(A, vip, WEB.port) == "answered"
     await machines.shell(B, f"ip address del {vip}/24 dev eth0")
 
@@ -248,7 +249,7 @@ async def test_a_full_disk_keeps_what_was_written_on_it(machines: Machines) -> N
     await machines.shell(B, f"echo new > {FOLDER.path}/a/new; rm {FOLDER.path}/a/file")
     await machines.do(fault.inject)
     assert await machines.shell(B, f"head -c 100000 /dev/zero > {FOLDER.path}/more && echo room || echo full") == "full"
-    await machines.do((*fault.heal, *fault.tear_down))
+    await machines.cure((*fault.heal, *fault.tear_down))
     assert (
         await machines.shell(B, f"cat {FOLDER.path}/a/new; rm -f {FOLDER.path}/more; ls -A {FOLDER.path}/a")
         == "new\nnew"
@@ -273,9 +274,9 @@ async def test_a_drill_that_lost_its_power_finds_the_disk_as_it_was(machines: Ma
     await machines.do(fault.set_up)
     await machines.shell(B, f"touch {FOLDER.path}/gone; sync")
     await machines.do(machines.fault("power-cut", B, ground=GROUND).inject)
-    await machines.do(machines.fault("power-cut", B, ground=GROUND).heal)
+    await machines.cure(machines.fault("power-cut", B, ground=GROUND).heal)
     assert await machines.shell(B, f"ls -A {FOLDER.path}; cat {FOLDER.path}/a/file") == "a\nkept"
-    await machines.do((*fault.heal, *fault.tear_down))
+    await machines.cure((*fault.heal, *fault.tear_down))
     await machines.nothing_left()
 
 
@@ -285,7 +286,7 @@ async def test_two_cures_at_the_same_time(machines: Machines) -> None:
         fault = machines.fault(kind, B)
         await machines.do((*fault.set_up, *fault.inject))
         cures = (*fault.heal, *fault.tear_down)
-        await asyncio.gather(*(machines.do(cures) for _ in range(2)))
+        await asyncio.gather(*(machines.cure(cures) for _ in range(2)))
         await machines.nothing_left()
         await machines.runs(B)
 
