@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.faulty import CACHE, FOLDER, OWNER, UNIT, WEB, Machines
+from quorate.core.drill import DataFolder
 from quorate.core.fault import AwaitWell, Fault, GroundAct
 from quorate.faults import armed, pressure, undo_all
 from quorate.lab.lab import Lab
@@ -256,6 +257,34 @@ async def test_a_full_disk_keeps_what_was_written_on_it(machines: Machines) -> N
     )
     await machines.shell(B, f"cd {FOLDER.path}/a; mv new file; echo kept > file; chown 33:44 file")
     assert await machines.shell(B, f"stat -c '%u:%g %a' {FOLDER.path} {FOLDER.path}/a/file") == before
+    await machines.nothing_left()
+
+
+async def test_a_database_outlives_a_full_disk(machines: Machines) -> None:
+    folder = DataFolder("/var/lib/mysql", "mariadb.service", "database")
+    fault = armed(pressure.disk_full("disk-full", folder, C, 30.0, room=24), 30.0)
+    fill = "mariadb test -e 'INSERT INTO t SELECT NULL, REPEAT(0x78, 8000) FROM seq_1_to_10000'"
+    await machines.shell(
+        C,
+        "systemctl start mariadb; mariadb -e 'CREATE DATABASE test; CREATE TABLE test.t "
+        "(id INT AUTO_INCREMENT PRIMARY KEY, x TEXT); INSERT INTO test.t VALUES (NULL, 1)'",
+        timeout=60.0,
+    )
+    owners = "find /var/lib/mysql -maxdepth 1 -printf '%f %u:%g %m\\n' | sort"
+    await machines.do(fault.set_up)
+    await machines.shell(C, "mariadb -e 'INSERT INTO test.t VALUES (NULL, 2)'")
+    before = await machines.shell(C, owners)
+    await machines.do(fault.inject)
+    assert "The table 't' is full" in await machines.shell(C, f"timeout 10 {fill} 2>&1 || :")
+    await machines.cure(fault.heal)
+    await machines.shell(
+        C, "until mariadb -e 'INSERT INTO test.t VALUES (NULL, 3)' 2>/dev/null; do sleep 0.1; done", 90.0
+    )
+    await machines.cure(fault.tear_down)
+    assert await machines.shell(C, "mariadb -Ne 'SELECT GROUP_CONCAT(x) FROM test.t WHERE x < 10'") == "1,2,3"
+    after = await machines.shell(C, owners)
+    assert {*before.split("\n")} - {*after.split("\n")} <= {".quorate-drill-ballast root:root 600"}
+    await machines.shell(C, "mariadb -e 'DROP DATABASE test'; systemctl stop mariadb", 60.0)
     await machines.nothing_left()
 
 

@@ -24,7 +24,11 @@ ROOM = 64
 
 
 def disk_full(kind: str, folder: DataFolder, host: str, hold: float, *, room: int = ROOM) -> Fault:
-    """Let a folder's file system run full: one in memory, on which it lies for the time being."""
+    """Let a folder's file system run full: one in memory, on which it lies for the time being.
+
+    That it hangs is the worst that a program may do then. MariaDB 11.8 does not: it refuses at once what needs more
+    room (error 1114), and what fits into the room that it has already taken goes on for a while.
+    """
     ready = AwaitWell(WELL)
     return Fault(
         kind,
