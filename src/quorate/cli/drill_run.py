@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -23,8 +24,8 @@ from quorate.engine.drill import Arena, drill
 from quorate.engine.ground import Ground
 from quorate.engine.healing import Cures, Doer, Patience, guarded, left_behind
 from quorate.engine.lock import held
-from quorate.errors import InvalidInput, Refused, Unsupported
-from quorate.faults import DEFAULTS, Settings, catalogue
+from quorate.errors import InvalidInput, Refused, Unreachable, Unsupported
+from quorate.faults import DEFAULTS, Settings, catalogue, undo_all
 from quorate.report.text import forecast
 from quorate.transport.ssh import connect
 from quorate.transport.tunnel import Tunnels
@@ -121,6 +122,8 @@ def parsed(text: str) -> tuple[str, Settings]:
 async def _arena(cloud_file: Path, asked: Asked) -> AsyncIterator[Arena]:
     """Everything that drills need of their surroundings; what an earlier one left is undone first."""
     runs = Runs.of(cloud_file)
+    # Clients whose connection breaks under them are what is measured, and told in the record.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     async with operation(cloud_file, deadline=_DEADLINE) as op:
         cloud = op.site.cloud
         lab = lab_of(cloud_file)
@@ -166,9 +169,15 @@ async def heal_all(cloud_file: Path, names: Sequence[str], *, locked: bool) -> l
 
 
 async def _heal(op: Operation, ground: Ground, left: Sequence[Path]) -> list[str]:
+    doer = Doer(op.transports, ground, op.secrets)
     for folder in left:
         op.progress(f"undoing what the drill {folder.name} has left")
         cures = Cures(folder)
         cures.load()
-        await cures.heal(Doer(op.transports, ground, op.secrets), Patience(progress=op.progress))
+        await cures.heal(doer, Patience(progress=op.progress))
+    for host in op.site.cloud.names:  # of drills whose folder is gone, or somebody else's
+        try:
+            await doer.do(undo_all(host))
+        except Unreachable as error:
+            op.progress(f"not looked at: {error.message}")
     return [folder.name for folder in left]
