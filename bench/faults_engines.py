@@ -6,6 +6,7 @@ addresses.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +30,8 @@ PACKAGES = (
 )
 FOLDER = "/usr/lib/quorate-bench"
 BALANCER = Path(__file__).resolve().parent.parent / "src/quorate/balancer"
-PREFERENCE = 32.0
-"""How much more of the processors a machine of the lab gets than anything else on this host."""
+PREFERENCE = "-15"
+"""The nice value of all that runs in the lab."""
 ENGINE_UNIT, SERVER_UNIT = "bench-engine", "bench-memcached"
 
 Addresses = Mapping[str, str]
@@ -184,9 +185,14 @@ def start(lab: Lab, engine: Engine, *, restarts: float = 0.0) -> None:
 
 
 def prefer(lab: Lab) -> None:
-    """Let the machines go before all else on this host, so that only the lab's own work is measured."""
+    """Let the machines go before all else on this host, so that only the lab's own work is measured.
+
+    Linux shares processors between sessions (autogroups) first; where it does not, nothing is done.
+    """
     for machine in lab.machines():
-        lab.machine(machine).cgroup.weigh(PREFERENCE)
+        for pid in lab.machine(machine).cgroup.pids():
+            with contextlib.suppress(OSError):  # it has just ended, or this kernel has no autogroups
+                Path(f"/proc/{pid}/autogroup").write_text(PREFERENCE)
 
 
 def last_words(lab: Lab, machine: str) -> str:

@@ -3,14 +3,10 @@
 A host has cgroup v2 alone (all current distributions) or v2 beside v1 ("hybrid", where nspawn also wants a group in
 the v1 hierarchy `name=systemd`). Where systemd is PID 1 it owns the tree: a machine is then a scope that systemd-run
 makes and delegates. Elsewhere the group is a directory that we make.
-
-Each group has a share of the processors of its own, like that of any other: a machine that boots must not take from
-the others what real machines would not.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +18,6 @@ from quorate.lab.waiting import until
 
 # A scope's parent on hosts where systemd owns the tree; systemd keeps machines there itself.
 _SLICE = "machine.slice"
-REAL_TIME = 100_000
-"""Microseconds of each second for processes in real time, such as corosync: all groups together may have 950,000."""
 
 # Joins the groups named before `--`, then leaves the session of whoever called: a closed terminal or an ended command
 # takes nothing with it, and as the caller is not the parent, no zombie can stay with it either.
@@ -32,19 +26,17 @@ _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 1; shift; 
 
 @dataclass(frozen=True)
 class Layout:
-    """How this host mounts cgroups. `named` and `cpu`: v1 hierarchies of systemd and of the processors, if any."""
+    """How this host mounts cgroups. `named` is the v1 hierarchy of systemd, where there is one."""
 
     unified: Path
     named: Path | None
     managed: bool
-    cpu: Path | None = None
 
 
 def detect(mounts: str, booted: bool) -> Layout | None:
     """Read the text of /proc/self/mounts; `booted` says that systemd is PID 1. None: no cgroup v2 here. Pure."""
     unified: Path | None = None
     named: Path | None = None
-    cpu: Path | None = None
     for line in mounts.splitlines():
         fields = line.split()
         if len(fields) < 4:
@@ -54,9 +46,7 @@ def detect(mounts: str, booted: bool) -> Layout | None:
             unified = where
         elif kind == "cgroup" and "name=systemd" in options and named is None:
             named = where
-        elif kind == "cgroup" and "cpu" in options and cpu is None:
-            cpu = where
-    return Layout(unified, named, booted, None if booted else cpu) if unified else None
+    return Layout(unified, named, booted) if unified else None
 
 
 def host_layout() -> Layout:
@@ -78,7 +68,7 @@ class Cgroup:
     def paths(self) -> tuple[Path, ...]:
         """The group's directories; the one of cgroup v2 first."""
         inner = f"{_SLICE}/{self.name}.scope" if self.layout.managed else self.name
-        roots = (self.layout.unified, self.layout.named, self.layout.cpu)
+        roots = (self.layout.unified, self.layout.named)
         return tuple(root / inner for root in roots if root is not None)
 
     @property
@@ -89,7 +79,7 @@ class Cgroup:
         """Return the command that starts the program in this group, detached, and ends at once."""
         if self.layout.managed:
             scope = ["systemd-run", "--quiet", "--scope", "--collect", f"--slice={_SLICE}", f"--unit={self.name}.scope"]
-            return ["setsid", "--fork", *scope, "--property=Delegate=yes", "--property=CPUWeight=100", "--", *argv]
+            return ["setsid", "--fork", *scope, "--property=Delegate=yes", "--", *argv]
         return ["/bin/sh", "-c", _JOIN, "sh", *map(str, self.paths), "--", *argv]
 
     def create(self) -> None:
@@ -97,16 +87,6 @@ class Cgroup:
         if not self.layout.managed:
             for path in self.paths:
                 path.mkdir(exist_ok=True)
-            if self.layout.cpu is not None:
-                with contextlib.suppress(OSError):  # only kernels that share real time out have it, and none by default
-                    (self.layout.cpu / self.name / "cpu.rt_runtime_us").write_text(str(REAL_TIME))
-
-    def weigh(self, times: float) -> None:
-        """Give the group so many times an ordinary share of the processors, where this host can."""
-        unified, cpu = self._unified / "cpu.weight", self.layout.cpu
-        path, share = (cpu / self.name / "cpu.shares", 1024) if cpu else (unified, 100)
-        with contextlib.suppress(OSError):
-            path.write_text(str(round(share * times)))
 
     def populated(self) -> bool:
         """Say whether any process lives in the group."""
@@ -156,8 +136,7 @@ class Cgroup:
 def groups_named(layout: Layout, prefix: str) -> list[Cgroup]:
     """Return all groups whose name begins so, in whichever hierarchy."""
     suffix = ".scope" if layout.managed else ""
-    roots = (layout.unified, layout.named, layout.cpu)
-    parents = [root / _SLICE if layout.managed else root for root in roots if root]
+    parents = [root / _SLICE if layout.managed else root for root in (layout.unified, layout.named) if root]
     found = {
         path.name.removesuffix(suffix)
         for parent in parents

@@ -21,7 +21,6 @@ cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu 0 0
 cgroup /sys/fs/cgroup/systemd cgroup rw,relatime,name=systemd 0 0
 cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 """
-_UNIFIED, _NAMED = Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd")
 _PURE = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0\n"
 _LEGACY = "cgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0\n"
 
@@ -29,8 +28,8 @@ _LEGACY = "cgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0\n"
 @pytest.mark.parametrize(
     ("mounts", "booted", "layout"),
     [
-        (_HYBRID, False, Layout(_UNIFIED, _NAMED, managed=False, cpu=Path("/sys/fs/cgroup/cpu"))),
-        (_HYBRID, True, Layout(_UNIFIED, _NAMED, managed=True)),
+        (_HYBRID, False, Layout(Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd"), managed=False)),
+        (_HYBRID, True, Layout(Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd"), managed=True)),
         (_PURE, True, Layout(Path("/sys/fs/cgroup"), None, managed=True)),
         (_PURE, False, Layout(Path("/sys/fs/cgroup"), None, managed=False)),
         (_LEGACY, True, None),
@@ -43,11 +42,11 @@ def test_the_layout_of_cgroups_is_read_from_the_mounts(mounts: str, booted: bool
 
 
 def test_without_systemd_a_group_is_a_directory_in_each_hierarchy_and_is_joined_by_writing() -> None:
-    group = Cgroup(Layout(Path("/u"), Path("/s"), managed=False, cpu=Path("/c")), "quorate.lab.one")
-    assert group.paths == (Path("/u/quorate.lab.one"), Path("/s/quorate.lab.one"), Path("/c/quorate.lab.one"))
+    group = Cgroup(Layout(Path("/u"), Path("/s"), managed=False), "quorate.lab.one")
+    assert group.paths == (Path("/u/quorate.lab.one"), Path("/s/quorate.lab.one"))
     command = group.launcher(["nspawn", "-b"])
     assert command[:2] == ["/bin/sh", "-c"]
-    assert command[-5:] == ["/s/quorate.lab.one", "/c/quorate.lab.one", "--", "nspawn", "-b"]
+    assert command[-5:] == ["/u/quorate.lab.one", "/s/quorate.lab.one", "--", "nspawn", "-b"]
 
 
 def test_under_systemd_a_group_is_a_delegated_scope() -> None:
@@ -58,19 +57,6 @@ def test_under_systemd_a_group_is_a_delegated_scope() -> None:
     assert "--unit=quorate.lab.one.scope" in command
     assert "--property=Delegate=yes" in command
     assert command[-3:] == ["--", "nspawn", "-b"]
-
-
-def test_each_group_has_a_share_of_the_processors_and_time_for_corosync(tmp_path: Path) -> None:
-    for name in "uc":
-        (tmp_path / name).mkdir()
-    group = Cgroup(Layout(tmp_path / "u", None, managed=False, cpu=tmp_path / "c"), "quorate.lab.one")
-    group.create()
-    group.weigh(4)
-    made = tmp_path / "c/quorate.lab.one"
-    assert {path.name: path.read_text() for path in made.iterdir()} == {
-        "cpu.rt_runtime_us": "100000",
-        "cpu.shares": "4096",
-    }
 
 
 def test_a_group_that_does_not_exist_is_empty_and_takes_every_order(tmp_path: Path) -> None:
