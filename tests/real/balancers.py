@@ -42,13 +42,17 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class ServiceManager:
-    """What systemd does for a service that notifies it: keeps descriptors from one process to the next."""
+    """What systemd does for a service that notifies it: keeps descriptors from one process to the next.
+
+    It closes those that it is told to forget later, as systemd does (asynchronously): here once the service is ready.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = str(folder / "notify")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.kept: list[tuple[str, int]] = []
+        self.forgotten: list[int] = []
         self.told: list[str] = []
         self.thread = threading.Thread(target=self._listen, daemon=True)
         self.thread.start()
@@ -65,10 +69,16 @@ class ServiceManager:
             elif "FDSTOREREMOVE" in said:
                 for kept in [kept for kept in self.kept if kept[0] == name]:
                     self.kept.remove(kept)
-                    os.close(kept[1])
+                    self.forgotten.append(kept[1])
+            elif said.get("READY") == "1":
+                self._forget()
             else:  # BARRIER
                 for descriptor in descriptors:
                     os.close(descriptor)
+
+    def _forget(self) -> None:
+        while self.forgotten:
+            os.close(self.forgotten.pop())
 
     def stop(self) -> None:
         """Close what it keeps."""
@@ -76,6 +86,7 @@ class ServiceManager:
             sock.sendto(b"END=1", self.path)
         self.thread.join(10)
         self.socket.close()
+        self._forget()
         for _, descriptor in self.kept:
             os.close(descriptor)
 

@@ -12,6 +12,8 @@ from quorate.balancer.handover import State
 
 BACKLOG = 1024
 """Clients that may wait until they are taken."""
+TAKEN = 1.0
+"""Seconds that the service manager is waited for to forget what it passed on."""
 
 
 @dataclass
@@ -42,6 +44,8 @@ def received() -> dict[int, Left]:
                 left.state, _ = handover.read_state(descriptor)
         else:
             take(left, numbers)
+    if kept:
+        notify.barrier(TAKEN)  # until then it holds them as well, and clients may wait where nobody takes them
     for other in [left for which, left in found.items() if which > 1]:
         found[1].listeners += other.listeners
         other.listeners = []
@@ -88,8 +92,19 @@ def is_at(sock: socket.socket, address: Address) -> bool:
 
 
 def listen(address: Address) -> socket.socket:
-    """Open an address at which clients connect."""
+    """Open an address at which the pages are asked for."""
     sock = bound(address)
+    sock.listen(BACKLOG)
+    return sock
+
+
+def listen_alone(address: Address) -> socket.socket:
+    """Open an address at which clients connect, where nobody listens yet.
+
+    It can be shared: with several workers after a restart it stays in use, since the service manager holds it, too.
+    """
+    bound(address).close()
+    sock = bound(address, shared=True)
     sock.listen(BACKLOG)
     return sock
 
