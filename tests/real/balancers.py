@@ -119,11 +119,15 @@ class Process:
             self.stop()
             raise
 
-    def start(self, manager: ServiceManager | None = None) -> None:
-        """Start it, and wait until it serves."""
+    def launch(self, manager: ServiceManager | None = None) -> None:
+        """Start it."""
         command = [sys.executable, *self.program, "-c", str(self.file)]
         with self.log.open("ab") as log:
             self.process = manager.start(command, log) if manager else subprocess.Popen(command, stderr=log)
+
+    def start(self, manager: ServiceManager | None = None) -> None:
+        """Start it, and wait until it serves."""
+        self.launch(manager)
         until(self._is_open)
         if manager is not None:
             until(lambda: any(told.startswith("READY=1") for told in manager.told))
