@@ -173,6 +173,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", choices=["text", "json"], default="text")
     parser.add_argument("--markdown", type=Path, help="write the tables for docs/ to this file")
+    parser.add_argument("--about", default="", help="and say this there of how it was measured")
     parser.add_argument("--runs", type=int, help="of each case (5)")
     parser.add_argument("--quick", action="store_true", help="two engines, two faults, one client, one run")
     for name, known in (("engine", ENGINES), ("fault", FAULTS), ("client", faults_clients.CLIENTS)):
@@ -215,7 +216,7 @@ def main() -> int:
         return error.exit_code
     cases = faults_report.cases(sorted(found, key=lambda item: _order(item[0])))
     if asked.markdown:
-        asked.markdown.write_text(faults_report.markdown(cases), encoding="utf-8")
+        asked.markdown.write_text(faults_report.markdown(cases, asked.about), encoding="utf-8")
     short = faults_report.failures(cases, "quorate")
     if asked.output == "text":
         sys.stdout.write(faults_report.text(cases))

@@ -21,7 +21,7 @@ Made by `bench/faults.py --markdown docs/balancer-faults.md`; do not edit.
 Three lab machines, a memcached on each. On the first run the clients, all at once, each with 500 gets, 50 sets and 20
 deletes a second on 1,000 keys of its own, one operation after another; the fault hits the third machine {BEGIN:g} s
 after they began, and they go on until {END:g} s. Operations are due at fixed times, and a wait is counted from when an
-operation was due, so that what queues behind a stall counts as well. {{runs}} runs of each case: counts are those of
+operation was due, so that what queues behind a stall counts as well. {{runs}}: counts are those of
 the worst run, times the median (and the worst) of all runs. The fault "none" shows the noise.
 
 - **errors**: exceptions, and changes that the client said were not done. python-memcached and oslo.cache's pool hide a
@@ -110,12 +110,26 @@ def _overview(found: Cases) -> str:
     return lines
 
 
-def markdown(found: Cases) -> str:
-    """The published page."""
-    runs = max((case["runs"] for case in found.values()), default=0)
+def _runs(found: Cases) -> str:
+    """How often each case was measured; engines that differ are told apart."""
+    engines: dict[int, list[str]] = {}
+    for name in dict.fromkeys(key[0] for key in found):
+        runs = min(case["runs"] for key, case in found.items() if key[0] == name)
+        engines.setdefault(runs, []).append(name)
+    if len(engines) == 1:
+        return f"Runs of each case: {next(iter(engines))}"
+    return "Runs of each case: " + "; ".join(f"{runs} ({', '.join(names)})" for runs, names in engines.items())
+
+
+def markdown(found: Cases, about: str = "") -> str:
+    """The published page. `about`: what else its readers must know of how it was measured."""
     if not found:
-        return INTRO.format(runs="Several") + "\nNot measured yet.\n"
-    parts = [INTRO.format(runs=runs), "\n## All clients together\n\nerrors · lost · longest stall (ms) · stale\n\n"]
+        return INTRO.format(runs="Several runs of each case") + "\nNot measured yet.\n"
+    parts = [
+        INTRO.format(runs=_runs(found)),
+        f"\n{about}\n" if about else "",
+        "\n## All clients together\n\nerrors · lost · longest stall (ms) · stale\n\n",
+    ]
     parts += [_overview(found), "\n"]
     engines, faults = (dict.fromkeys(key[place] for key in found) for place in (0, 1))
     parts += [f"- **{name}**: {ENGINES[name].summary}.\n" for name in engines]

@@ -7,7 +7,7 @@ from quorate.balancer.config import Address, Config, Limits, Server
 from quorate.balancer.session import Backend, Client
 from quorate.balancer.worker import Worker
 
-STATS = b"STAT pid 7\r\nSTAT uptime 100\r\nSTAT time 5000\r\nSTAT cmd_flush 0\r\nEND\r\n"
+STATS = b"STAT pid 7\r\nSTAT uptime 100\r\nSTAT time 5000\r\nSTAT cmd_flush %d\r\nEND\r\n"
 
 
 class Stage:
@@ -33,6 +33,7 @@ class Stage:
         self.backends: dict[int, Backend] = {}
         self.registers: dict[str, bytes] = {}  # that servers show
         self.listed: set[str] = set()  # that `stats conns` shows
+        self.flushes = 0  # that `stats` shows
         for number in range(servers) if begun else ():
             self.connect(number)
         for number in range(servers) if begun else ():
@@ -69,7 +70,7 @@ class Stage:
                 rows = [b"STAT %d:addr tcp:%b\r\n" % (n, a.encode()) for n, a in enumerate(sorted(self.listed))]
                 self.say(number, b"".join(rows) + b"END\r\n")
             elif line == b"stats":
-                self.say(number, STATS)
+                self.say(number, STATS % self.flushes)
             elif line.startswith(b"md "):
                 self.say(number, b"HD\r\n")
         return told

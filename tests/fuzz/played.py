@@ -60,7 +60,8 @@ class Memcached:
                     break
                 require(self.received[end - 2 : end] == b"\r\n", "a block does not end where it says", line)
             # a line is a C string to memcached; only reads are passed on as they came
-            replies.append(self._reply(line.partition(b"\0")[0] if line.startswith((b"get ", b"gets ")) else line))
+            seen = line.partition(b"\0")[0] if line.startswith((b"get ", b"gets ")) else line
+            replies.append(b"ERROR\r\n" if seen == b"get " else self._reply(seen))
             pos = end
         self.received = self.received[pos:]
         return b"".join(replies)

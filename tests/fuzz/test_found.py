@@ -24,6 +24,12 @@ def test_a_null_in_a_key_does_not_cost_everybody_the_connection() -> None:
     pipe.require_quiet()
 
 
+def test_a_key_that_begins_with_nul_is_a_miss() -> None:
+    """memcached sees a `get` without a key and answers ERROR, once."""
+    pipe = Pipe()
+    assert pipe.hear([b"get \0\r\nget bystander\r\n"]) == b"END\r\n" + Pipe().hear([b"get bystander\r\n"])
+
+
 @pytest.mark.parametrize("line", [b"stats ", b"mg a v P", b"mg a T9\t", b"lru_crawler ", b"slabs ", b"verbosity 1 "])
 def test_a_line_on_which_memcached_hangs_up_is_not_passed_on(line: bytes) -> None:
     """One client's 20,000 bytes without a newline had all servers hang up on all clients."""

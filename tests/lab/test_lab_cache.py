@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,22 +37,63 @@ with socket.create_connection(("127.0.0.1", 22122), 3) as cache, cache.makefile(
 print(done)
 """
 
-# Over one connection, until nothing more is to be read from stdin: requests, those not answered as they ought to be,
-# and the slowest one's seconds.
-_CLIENT = """
-import json, select, socket, sys, time
-with socket.create_connection(("127.0.0.1", 22122), 5) as cache, cache.makefile("rb") as replies:
-    count = wrong = 0
-    slowest = 0.0
-    print("ready", flush=True)
-    while not select.select([sys.stdin], [], [], 0.005)[0]:
-        began = time.monotonic()
-        cache.sendall(b"set held 0 60 1\\r\\n1\\r\\nget held\\r\\n")
-        said = [replies.readline() for _ in range(4)]
-        count, wrong = count + 1, wrong + (said != [b"STORED\\r\\n", b"VALUE held 0 1\\r\\n", b"1\\r\\n", b"END\\r\\n"])
-        slowest = max(slowest, time.monotonic() - began)
-print(json.dumps({"count": count, "wrong": wrong, "slowest": slowest}))
+# COUNT connections to each of so many workers, until nothing more is to be read from stdin: which worker each had,
+# requests, those not answered as they ought to be, whether it was closed, and the slowest one's seconds.
+_CLIENTS = """
+import json, socket, sys, threading, time
+workers, count = map(int, sys.argv[1:])
+done = threading.Event()
+class Client(threading.Thread):
+    def __init__(self):
+        super().__init__()
+        self.socket = socket.create_connection(("127.0.0.1", 22122), 10)
+        self.replies = self.socket.makefile("rb")
+        self.socket.sendall(b"stats proxy\\r\\n")
+        told = dict(line.split(None, 2)[1:] for line in iter(self.replies.readline, b"END\\r\\n"))
+        self.seen = dict(worker=told[b"name"].decode().strip(), count=0, wrong=0, closed=False, slowest=0.0)
+    def run(self):
+        key = b"held%d" % self.socket.getsockname()[1]
+        right = [b"STORED\\r\\n", b"VALUE %s 0 1\\r\\n" % key, b"1\\r\\n", b"END\\r\\n"]
+        while not done.wait(0.005) and not self.seen["closed"]:
+            began = time.monotonic()
+            try:
+                self.socket.sendall(b"set %s 0 60 1\\r\\n1\\r\\nget %s\\r\\n" % (key, key))
+                said = [self.replies.readline() for _ in right]
+                self.seen["closed"] = b"" in said
+            except ConnectionError:
+                said, self.seen["closed"] = [], True
+            self.seen["count"] += 1
+            self.seen["wrong"] += said != right
+            self.seen["slowest"] = max(self.seen["slowest"], time.monotonic() - began)
+found = {}
+for _ in range(500):
+    client = Client()
+    if len(mine := found.setdefault(client.seen["worker"], [])) < count:
+        mine.append(client)
+    if len(found) == workers and all(len(mine) == count for mine in found.values()):
+        break
+every = [client for mine in found.values() for client in mine]
+for client in every:
+    client.start()
+print("ready", flush=True)
+sys.stdin.read()
+done.set()
+for client in every:
+    client.join()
+print(json.dumps([client.seen for client in every]))
 """
+A_WORKER = 3
+"""Connections to each worker."""
+
+# The processes of the workers, by their number.
+_WORKERS = """
+main=$(systemctl show -P MainPID quorate-balancer)
+for pid in $(cat /proc/$main/task/$main/children); do
+    echo $(tr '\\0' '\\n' < /proc/$pid/environ | sed -n 's/^QUORATE_BALANCER_WORKER=\\([0-9]*\\),.*/\\1/p') $pid
+done
+"""
+DEADLINE = 0.3
+"""Seconds: no request of the balancer takes longer."""
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +163,26 @@ def test_engines_take_each_other_s_place_and_the_plan_said_what_is_lost(machines
     assert running(machines) == [["quorate-balancer"]] * 3
 
 
+@contextlib.contextmanager
+def clients(plane: Plane, host: str, workers: int) -> Iterator[list[dict[str, Any]]]:
+    """Have clients of every worker meanwhile; what they saw is there afterwards."""
+    argv = [*plane.lab.ssh(host), f"python3 -c '{_CLIENTS}' {workers} {A_WORKER}"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as asking:
+        try:
+            assert asking.stdout is not None
+            assert asking.stdout.readline() == "ready\n"
+            seen: list[dict[str, Any]] = []
+            yield seen
+            said, complaint = asking.communicate(timeout=30)
+        finally:
+            asking.kill()
+    assert asking.returncode == 0, complaint
+    seen += json.loads(said)
+    assert len(seen) == workers * A_WORKER
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     ("section", "within"),
     [
@@ -127,19 +190,51 @@ def test_engines_take_each_other_s_place_and_the_plan_said_what_is_lost(machines
         pytest.param({"timing": {"probe": 120}, "memory_mb": 400}, 5.0, id="restart"),
     ],
 )
-def test_a_change_of_the_balancer_closes_no_connection(machines: Plane, section: dict[str, Any], within: float) -> None:
-    choose(machines)
-    argv = [*machines.lab.ssh(hosts(machines)[0]), f"python3 -c '{_CLIENT}'"]
-    client = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert client.stdout is not None
-    assert client.stdout.readline() == "ready\n"
-    choose(machines, quorate=section)
-    said, complaint = client.communicate(timeout=30)
-    assert client.returncode == 0, complaint
-    seen = json.loads(said)
-    assert seen["count"] > 100
-    assert seen["wrong"] == 0
-    assert seen["slowest"] < within
+def test_a_change_of_the_balancer_loses_no_request(
+    machines: Plane, section: dict[str, Any], within: float, workers: int
+) -> None:
+    choose(machines, quorate={"workers": workers})
+    with clients(machines, hosts(machines)[0], workers) as seen:
+        choose(machines, quorate={"workers": workers, **section})
+    for client in seen:
+        assert client["count"] > 100
+        assert (client["wrong"], client["closed"]) == (0, False)
+        assert client["slowest"] < within
+
+
+def worker_processes(plane: Plane, host: str) -> dict[int, int]:
+    """Return the process of each worker, by its number."""
+    told = [line.split() for line in plane.lab.run(host, _WORKERS).stdout.splitlines()]
+    return {int(words[0]): int(words[1]) for words in told if len(words) == 2}
+
+
+def test_a_killed_worker_is_replaced_and_the_other_s_clients_see_nothing(machines: Plane) -> None:
+    choose(machines, quorate={"workers": 2})
+    first = hosts(machines)[0]
+    service = "systemctl show -P MainPID,InvocationID,NRestarts,ActiveState quorate-balancer"
+    before, processes = machines.lab.run(first, service).stdout, worker_processes(machines, first)
+    with clients(machines, first, workers=2) as seen:
+        machines.lab.run(first, f"kill -KILL {processes[1]}")
+        with clients(machines, first, workers=2) as later:  # its successor is found by whoever connects now
+            now = worker_processes(machines, first)
+    assert (now[2], now[1] != processes[1]) == (processes[2], True)
+    assert machines.lab.run(first, service).stdout == before  # to the service manager nothing happened
+    assert [client["closed"] for client in seen if client["worker"] == first] == [True] * A_WORKER
+    for client in [client for client in seen if client["worker"] != first] + later:
+        assert client["count"] > 0
+        assert (client["wrong"], client["closed"]) == (0, False)
+        assert client["slowest"] < DEADLINE
+
+
+def test_the_service_manager_hears_that_the_supervisor_lives(machines: Plane) -> None:
+    choose(machines, quorate={"workers": 2})
+    first = hosts(machines)[0]
+    show = "systemctl show -P Type,WatchdogUSec,WatchdogTimestampMonotonic quorate-balancer"
+    before = machines.lab.run(first, show).stdout.split()
+    assert before[:2] == ["notify", "10s"]
+    deadline = time.monotonic() + 10
+    while machines.lab.run(first, show).stdout.split() == before:
+        assert time.monotonic() < deadline
 
 
 def test_a_configuration_that_cannot_be_used_stops_the_run_and_nothing_else(machines: Plane) -> None:

@@ -42,13 +42,17 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class ServiceManager:
-    """What systemd does for a service that notifies it: keeps descriptors from one process to the next."""
+    """What systemd does for a service that notifies it: keeps descriptors from one process to the next.
+
+    It closes those that it is told to forget later, as systemd does (asynchronously): here once the service is ready.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = str(folder / "notify")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.kept: list[tuple[str, int]] = []
+        self.forgotten: list[int] = []
         self.told: list[str] = []
         self.thread = threading.Thread(target=self._listen, daemon=True)
         self.thread.start()
@@ -65,10 +69,16 @@ class ServiceManager:
             elif "FDSTOREREMOVE" in said:
                 for kept in [kept for kept in self.kept if kept[0] == name]:
                     self.kept.remove(kept)
-                    os.close(kept[1])
+                    self.forgotten.append(kept[1])
+            elif said.get("READY") == "1":
+                self._forget()
             else:  # BARRIER
                 for descriptor in descriptors:
                     os.close(descriptor)
+
+    def _forget(self) -> None:
+        while self.forgotten:
+            os.close(self.forgotten.pop())
 
     def stop(self) -> None:
         """Close what it keeps."""
@@ -76,6 +86,7 @@ class ServiceManager:
             sock.sendto(b"END=1", self.path)
         self.thread.join(10)
         self.socket.close()
+        self._forget()
         for _, descriptor in self.kept:
             os.close(descriptor)
 
@@ -108,11 +119,15 @@ class Process:
             self.stop()
             raise
 
-    def start(self, manager: ServiceManager | None = None) -> None:
-        """Start it, and wait until it serves."""
+    def launch(self, manager: ServiceManager | None = None) -> None:
+        """Start it."""
         command = [sys.executable, *self.program, "-c", str(self.file)]
         with self.log.open("ab") as log:
             self.process = manager.start(command, log) if manager else subprocess.Popen(command, stderr=log)
+
+    def start(self, manager: ServiceManager | None = None) -> None:
+        """Start it, and wait until it serves."""
+        self.launch(manager)
         until(self._is_open)
         if manager is not None:
             until(lambda: any(told.startswith("READY=1") for told in manager.told))
@@ -146,11 +161,10 @@ class Process:
             server.stop()
 
 
-def lost(busy: Sequence[Busy], balancer: Process) -> list[str]:
-    """Return what went wrong for clients. Without a server that was given up (a busy machine), misses are wrong too."""
-    wrong = [told for client in busy for told in client.wrong]
+def lost(busy: Sequence[Busy]) -> list[str]:
+    """Return what went wrong for clients: replies that are none, and misses, which one server less does not explain."""
     missed = sum(client.missed for client in busy)
-    return wrong + ([f"{missed} missed"] if missed and " is out: " not in balancer.log.read_text() else [])
+    return [told for client in busy for told in client.wrong] + ([f"{missed} missed"] if missed else [])
 
 
 class Busy(threading.Thread):

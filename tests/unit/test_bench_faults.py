@@ -184,5 +184,13 @@ def test_the_tables_name_every_case_and_every_broken_promise() -> None:
     assert faults_report.nested(cases)["quorate"]["cut"]["pylibmc"]["errors"] == 3
 
 
+def test_the_head_tells_how_often_each_engine_was_measured_and_how() -> None:
+    judged = [(("quorate", "cut", "pylibmc"), WELL)] * 2 + [(("twemproxy", "cut", "pylibmc"), WELL)]
+    page = faults_report.markdown(faults_report.cases(judged), "On a quiet host.")
+    assert "Runs of each case: 2 (quorate); 1 (twemproxy)" in page
+    assert "\nOn a quiet host.\n\n## All" in page
+    assert "Runs of each case: 1:" in faults_report.markdown(faults_report.cases(judged[2:]))
+
+
 def test_a_page_without_figures_says_so() -> None:
     assert "Not measured yet" in faults_report.markdown({})

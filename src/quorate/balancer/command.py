@@ -106,7 +106,9 @@ VERBS: dict[bytes, Verb] = {
         Way.SERVERS, Shape.LINE, 1, _ANY, (b"OK\r\n", b"BUSY ", b"BADCLASS ", b"NOSPARE ", b"NOTFULL ", b"SAME ")
     ),
     b"extstore": Verb(Way.SERVERS, Shape.LINE, 2, _ANY, (b"OK\r\n",)),
-    b"stats": Verb(Way.STATS, Shape.LINES, 1, _ANY, (b"STAT ", b"PREFIX ", b"END\r\n", b"OK\r\n", b"RESET\r\n")),
+    b"stats": Verb(
+        Way.STATS, Shape.LINES, 1, _ANY, (b"STAT ", b"PREFIX ", b"ITEM ", b"END\r\n", b"OK\r\n", b"RESET\r\n")
+    ),
     b"version": Verb(Way.LOCAL, Shape.LINE, 1, _ANY),
     b"quit": Verb(Way.LOCAL, Shape.LINE, 1, _ANY),
     b"shutdown": Verb(Way.LOCAL, Shape.LINE, 1, _ANY),  # one client must not stop a cache of many

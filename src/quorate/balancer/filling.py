@@ -69,8 +69,15 @@ class Filling:
 
     # --- servers -------------------------------------------------------------------------------------------------
 
+    def emptied(self, server: int) -> None:
+        """A server was emptied: fill it. What is being filled from it has lost that source (a client's flush_all)."""
+        for other, began in self.began.items():
+            if other != server and began <= self.worker.now:
+                self.ends[other] = min(self.ends[other], self.worker.now)
+        self.start(server)
+
     def start(self, server: int) -> None:
-        """A server was emptied: fill it, if there are copies to fill it from and all others are whole."""
+        """Fill a server, if there are copies to fill it from and all others are whole."""
         now = self.worker.now
         self.wanted.pop(server, None)
         self.only_wanted.discard(server)

@@ -102,7 +102,7 @@ class Program:
                 left.clients += sockets.drained(sock)
         metrics = self.config.metrics
         pages = sockets.listen(metrics.listen) if metrics is not None else None
-        return chosen or sockets.listen(self.config.listen), pages
+        return chosen or sockets.listen_alone(self.config.listen), pages
 
     def _outlive_nobody(self, supervisor: int) -> None:
         """End when the supervisor is gone: another one would not know of this worker."""

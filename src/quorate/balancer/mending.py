@@ -230,7 +230,7 @@ class Mending:
                 name = worker.config.servers[backend.server].name
                 worker.log(f"server {name} was emptied or restarted", "server_emptied", server=name)
                 health.emptied()
-                worker.filling.start(backend.server)
+                worker.filling.emptied(backend.server)
             self._settled(backend.server)
 
         backend.submit(Ask(worker.now, Shape.LINES, told), b"stats\r\n")
@@ -272,7 +272,7 @@ class Mending:
                 name = worker.config.servers[backend.server].name
                 worker.log(f"server {name} was emptied: it had missed too much", "server_emptied", server=name)
                 health.emptied()
-                worker.filling.start(backend.server)
+                worker.filling.emptied(backend.server)
                 self._tell(backend)
             self._settled(backend.server)
 

@@ -17,6 +17,7 @@ from quorate.balancer.handover import ClientState
 from quorate.balancer.opening import Opening
 from quorate.balancer.pages import Visitor
 from quorate.balancer.session import Backend, Client
+from quorate.balancer.sockets import has_given_up
 from quorate.balancer.worker import Worker
 
 if TYPE_CHECKING:
@@ -318,7 +319,11 @@ class Loop:
             self.watch(self.listener.fileno(), self._accept)
 
     def adopt(self, sock: socket.socket, state: ClientState | None = None) -> None:
-        """Serve a client, from where its former process left it."""
+        """Serve a client, from where its former process left it; not one that gave up before this one could begin."""
+        with contextlib.suppress(OSError):
+            if has_given_up(sock, self.worker.deadline):
+                sock.close()
+                return
         sock.setblocking(False)
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from dataclasses import dataclass, field
 
 from quorate.balancer import handover, notify
@@ -12,6 +13,12 @@ from quorate.balancer.handover import State
 
 BACKLOG = 1024
 """Clients that may wait until they are taken."""
+TAKEN = 1.0
+"""Seconds that the service manager is waited for to forget what it passed on."""
+_INFO = struct.Struct("=B51xI")
+"""Of the kernel's `tcp_info`: the state, and the milliseconds since data came last."""
+_CLOSE_WAIT = 8
+"""The state of a connection that the other end has closed."""
 
 
 @dataclass
@@ -42,6 +49,8 @@ def received() -> dict[int, Left]:
                 left.state, _ = handover.read_state(descriptor)
         else:
             take(left, numbers)
+    if kept:
+        notify.barrier(TAKEN)  # until then it holds them as well, and clients may wait where nobody takes them
     for other in [left for which, left in found.items() if which > 1]:
         found[1].listeners += other.listeners
         other.listeners = []
@@ -88,8 +97,19 @@ def is_at(sock: socket.socket, address: Address) -> bool:
 
 
 def listen(address: Address) -> socket.socket:
-    """Open an address at which clients connect."""
+    """Open an address at which the pages are asked for."""
     sock = bound(address)
+    sock.listen(BACKLOG)
+    return sock
+
+
+def listen_alone(address: Address) -> socket.socket:
+    """Open an address at which clients connect, where nobody listens yet.
+
+    It can be shared: with several workers after a restart it stays in use, since the service manager holds it, too.
+    """
+    bound(address).close()
+    sock = bound(address, shared=True)
     sock.listen(BACKLOG)
     return sock
 
@@ -103,6 +123,15 @@ def bound(address: Address, *, shared: bool = False) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind((address.host, address.port))
     return sock
+
+
+def has_given_up(client: socket.socket, seconds: float) -> bool:
+    """Whether a client has hung up, and nothing came from it for so long: it waited in vain.
+
+    Most likely it has made its change again elsewhere by now. Who says something and hangs up at once is no such one.
+    """
+    state, silent = _INFO.unpack(client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
+    return bool(state == _CLOSE_WAIT and silent > 1000 * seconds)
 
 
 def drained(listener: socket.socket) -> list[socket.socket]:

@@ -128,6 +128,30 @@ def test_a_log_that_overflows_has_the_server_emptied_once(stage: Stage) -> None:
     assert stage.worker.marks in {"...", "..f"}
 
 
+@pytest.mark.parametrize(("emptied", "marks"), [((1,), ".f."), ((0, 1, 2), "..."), ((1, 2), "...")])
+def test_a_server_is_filled_only_from_others_that_were_not_emptied_as_well(
+    stage: Stage, emptied: tuple[int, ...], marks: str
+) -> None:
+    stage.probe()
+    stage.worker.now += 0.1
+    stage.worker.probe()
+    stage.worker.flush()
+    before = dict(stage.registers)
+    for number in range(3):
+        stage.registers = {} if number in emptied else dict(before)  # a client of another balancer said flush_all
+        stage.serve(number)
+    stage.registers = before
+    for number in emptied:
+        stage.flushes = 1
+        stage.serve(number)
+    stage.flushes = 0
+    stage.probe()
+    assert stage.worker.marks == marks
+    assert [text for text in stage.log if "was emptied" in text] == [
+        f"server s{n} was emptied or restarted" for n in emptied
+    ]
+
+
 def test_the_first_that_waits_empties_it_for_all() -> None:
     stage = Stage(name="s2")
     stage.worker.view.absorb(1, {"s0": b"1 x 5 ring .w. -"}, stage.worker.now)

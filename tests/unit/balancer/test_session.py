@@ -201,3 +201,12 @@ def test_a_value_that_is_too_large_is_refused_and_takes_the_old_one_with_it(stag
     answer = stage.answer()
     assert answer.startswith(b"SERVER_ERROR object too large for cache\r\nVERSION ")
     assert stage.is_quiet
+
+
+def test_the_items_that_stats_cachedump_lists_are_a_reply(stage: Stage) -> None:
+    """Found by pymemcache's tests: whichever server had something to list was given up, for everybody."""
+    stage.ask(b"stats cachedump 1 1\r\n")
+    for number in range(3):
+        stage.say(number, b"ITEM key%d [1 b; 0 s]\r\nEND\r\n" % number)
+    assert stage.reset == []
+    assert stage.answer() == b"".join(b"ITEM key%d [1 b; 0 s]\r\n" % number for number in range(3)) + b"END\r\n"
