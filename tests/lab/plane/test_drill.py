@@ -23,7 +23,8 @@ KILLS = int(os.environ.get("QUORATE_KILLS", "3"))
 """Moments at which a drill is killed."""
 LEFT = """
 nft list tables | grep -F quorate_drill
-ls /run/quorate/drill /var/lib/quorate 2>/dev/null | grep -i drill
+find /run/quorate/drill -mindepth 1 2>/dev/null
+find /var/lib/quorate -name 'drill-*' 2>/dev/null
 systemctl list-units --all --plain --no-legend 'quorate-drill-*'
 ps -eo stat,comm | grep '^T'
 mariadb --skip-column-names --batch -e "SHOW DATABASES LIKE 'quorate_drill'"
