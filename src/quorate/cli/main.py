@@ -24,7 +24,7 @@ from quorate.cli import render
 from quorate.errors import QuorateError
 
 INTERRUPTED = 130
-_FIRST = ("init", "check", "plan", "apply", "status")
+_FIRST = ("init", "check", "plan", "apply", "status", "drill")
 """The order in which a newcomer meets the verbs; the others follow by name."""
 
 
@@ -69,6 +69,7 @@ def quorate() -> None:
       quorate plan                      what would change, before it does
       quorate apply                     do it, one controller at a time
       quorate status                    what is well, what is not, what is unknown
+      quorate drill power-cut           what should happen when it breaks, and what does
 
     Exit codes: 0 done, 1 failed, 2 wrong files or arguments, 3 refused because it would do harm, 4 a machine did not
     answer, 5 this machine lacks something, 130 interrupted.

@@ -39,20 +39,14 @@ def edit(plane: Plane, change: Any) -> None:
     plane.wait_well(240)
 
 
-def test_a_vip_without_fencing_is_held_twice_after_a_silent_cut(plane: Plane) -> None:
+def test_a_vip_without_fencing_is_held_twice_when_its_holder_wakes(plane: Plane) -> None:
     def without_fencing(cloud: Any) -> None:
         for controller in cloud["controllers"].values():
             controller.pop("fencing", None)
 
     edit(plane, without_fencing)
-    (result,) = drill(plane, "silent-cut", codes=(1,))
+    (result,) = drill(plane, "machine-frozen", codes=(1,))
     assert finding(result, "vip-holders")["level"] == "failing"
-
-
-def test_a_cache_that_returns_with_old_values_is_found_out(plane: Plane) -> None:
-    edit(plane, lambda cloud: cloud.setdefault("systems", {}).update(cache={"engine": "twemproxy"}))
-    (result,) = drill(plane, "cache-servers-port-deaf", "--on", plane.lab.machines()[2], codes=(1,))
-    assert finding(result, "stale")["level"] == "failing"
 
 
 def test_commits_that_are_not_on_disk_are_lost_with_all_three(plane: Plane) -> None:
