@@ -22,7 +22,7 @@ from typing import Any
 
 from quorate.core.aim import predictions, signs_of, survivable, workloads_of
 from quorate.core.drill import SERVER, Roles, Workload
-from quorate.core.fault import Fault, Proof
+from quorate.core.fault import UNSUPPORTED, Fault, Proof
 from quorate.core.history import Operation
 from quorate.core.record import (
     Client,
@@ -310,8 +310,8 @@ async def _break(this: _Run, doer: Doer, fault: Fault) -> None:
     began = this.now()
     for step in fault.inject:
         said = await doer.do(step)
-        if said.startswith("unsupported:"):
-            raise Unsupported(f"{fault.kind} cannot be done here: {said.removeprefix('unsupported:').strip()}")
+        if said.startswith(UNSUPPORTED):
+            raise Unsupported(f"{fault.kind} cannot be done here: {said.removeprefix(UNSUPPORTED).strip()}")
     this.mark("injected")
     for proof in fault.proof:
         await _prove(this, doer, proof)
