@@ -114,17 +114,20 @@ def _row(record: Record, function: str) -> FunctionRow:
         level="unknown",
         reason="",
     )
-    level, reason = _judged(record, row, unseen, before=[s for s in spans if injected is None or s.began < injected])
+    # What was under way when the fault came, and failed by it, is no failure before it.
+    early = [[o for o in history if injected is None or o.end < injected] for history in histories.values()]
+    before = [one.began for history in early for one in outages(history, lasting=checkers.LASTING)]
+    level, reason = _judged(record, row, unseen, before)
     return row.model_copy(update={"level": level, "reason": reason})
 
 
-def _judged(record: Record, row: FunctionRow, unseen: Sequence[str], before: Sequence[Span]) -> tuple[LevelWord, str]:
+def _judged(record: Record, row: FunctionRow, unseen: Sequence[str], before: Sequence[float]) -> tuple[LevelWord, str]:
     if record.mark("inject") is None:
         return "unknown", "the fault was never injected"
     if row.measured_s is None:
         return "unknown", f"{', '.join(unseen) or 'no client'} did nothing"
     if before:
-        return "unknown", f"it was out before the fault, at {before[0].began:.1f} s"
+        return "unknown", f"it was out before the fault, at {min(before):.1f} s"
     said = f"out for {row.measured_s:.2f} s" if row.measured_s else "never out"
     if row.objective_s is not None and row.measured_s > row.objective_s:
         level: LevelWord = "failing" if record.header.within else "ok"

@@ -46,6 +46,8 @@ from quorate.errors import QuorateError, Refused, Unreachable, Unsupported
 
 WHOLE = 240.0
 """Seconds after the heal in which all redundancy must be back; a member may have to copy everything."""
+SETTLE = 1.5
+"""Seconds in which clients begin, connect and start their threads; nothing is measured yet."""
 AFTER = 4.0
 """Seconds that all must stay well before the drill ends: a success lasts three (core/checkers.py)."""
 LONGEST = 900.0
@@ -166,7 +168,7 @@ async def _work(this: _Run, doer: Doer, onlooker: Onlooker) -> None:
     await this.crew.prepare()
     vips = [str(vip.address) for vip in op.site.cloud.vips.values()]
     with arena.watch(vips) if arena.watch else contextlib.nullcontext() as sightings:
-        async with _beside(_watch_ourselves(this), onlooker.keep_looking()):
+        async with _beside(_watch_ourselves(this), onlooker.keep_looking(SETTLE + this.planned.calm)):
             this.crew.start(this.note, zero=this.zero)
             fault = await _calm(this, doer, vips)
             await _break(this, doer, fault)
@@ -225,6 +227,7 @@ async def _calm(this: _Run, doer: Doer, vips: Sequence[str]) -> Fault:
     """Let clients work undisturbed; then choose the fault, say what should happen, and write the header."""
     arena, op = this.arena, this.arena.op
     op.progress(f"{len(this.crew.workloads)} clients work undisturbed for {this.planned.calm:.1f} s")
+    await asyncio.sleep(SETTLE)
     began = this.now()
     await asyncio.sleep(this.planned.calm)
     _all_must_work(this)

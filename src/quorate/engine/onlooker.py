@@ -29,8 +29,9 @@ class Onlooker:
     note: Callable[[LookLine], None]
     last: LookLine | None = field(default=None)
 
-    async def keep_looking(self) -> None:
-        """Look until cancelled."""
+    async def keep_looking(self, after: float) -> None:
+        """Look until cancelled; nobody looks in the first seconds, while clients begin and all is known to be well."""
+        await asyncio.sleep(after)
         while True:
             began = self.now()
             try:

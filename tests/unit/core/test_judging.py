@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from quorate.core import checkers
@@ -85,6 +87,14 @@ def test_beyond_the_redundancy_nothing_was_promised() -> None:
 def test_what_failed_before_the_fault_is_no_figure_of_the_fault() -> None:
     result = judge(record(operations=record().operations | {"database_write": written(down=(3.0, 7.0))}))
     assert row(result, "database_write").level == "unknown"
+
+
+def test_what_was_under_way_when_the_fault_came_failed_by_it() -> None:
+    rows = record().operations["database_write"]
+    hit = [replace(one, end=5.4, outcome="failed", note="lost") if one.start == 4.9 else one for one in rows]
+    result = judge(record(operations=record().operations | {"database_write": hit}))
+    assert row(result, "database_write").level == "ok"
+    assert row(result, "database_write").outages[0].began == 4.9
 
 
 def test_clients_on_a_lost_machine_do_not_count_and_those_on_others_do() -> None:
