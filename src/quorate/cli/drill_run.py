@@ -122,8 +122,8 @@ def parsed(text: str) -> tuple[str, Settings]:
 async def _arena(cloud_file: Path, asked: Asked) -> AsyncIterator[Arena]:
     """Everything that drills need of their surroundings; what an earlier one left is undone first."""
     runs = Runs.of(cloud_file)
-    # Clients whose connection breaks under them are what is measured, and told in the record.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    # It warns of connections that break under their clients: that is what is measured. Errors are still shown.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     async with operation(cloud_file, deadline=_DEADLINE) as op:
         cloud = op.site.cloud
         lab = lab_of(cloud_file)

@@ -26,9 +26,10 @@ def lab_of(cloud_file: Path) -> Lab | None:
     if os.geteuid() != 0:
         return None
     folder = cloud_file.absolute().parent.resolve()
-    labs = (Lab(name) for name in sweep.labs(Places()))
-    with contextlib.suppress(QuorateError):
-        return next((lab for lab in labs if Path(lab.spec.folder).resolve() == folder), None)
+    for lab in map(Lab, sweep.labs(Places())):
+        with contextlib.suppress(QuorateError):  # another lab, which is just coming or going, hides none
+            if Path(lab.spec.folder).resolve() == folder:
+                return lab
     return None
 
 

@@ -143,8 +143,10 @@ async def drill(arena: Arena, planned: Planned, aim: Aim, run: str) -> Path:
         try:
             await _work(this, doer, onlooker)
         finally:
-            await crew.close()
-            await this.cures.heal(doer, Patience(progress=op.progress))
+            try:
+                await crew.close()
+            finally:
+                await this.cures.heal(doer, Patience(progress=op.progress))
     return recorder.path
 
 
