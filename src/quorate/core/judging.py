@@ -76,9 +76,13 @@ def _end(record: Record) -> float:
 
 
 def _clients(record: Record, function: str) -> list[Client]:
-    """Clients whose own controller the fault does not take: what stands on a lost machine is lost with it."""
+    """Clients whose own controller the fault does not take: what stands on a lost machine is lost with it.
+
+    A function of which nothing else is left is judged by all of its clients.
+    """
     gone = {hit.host for hit in record.header.hits if hit.part == MACHINE}
-    return [one for one in record.header.workloads if one.function == function and one.at not in gone]
+    clients = [one for one in record.header.workloads if one.function == function]
+    return [one for one in clients if one.at not in gone] or clients
 
 
 def _row(record: Record, function: str) -> FunctionRow:
@@ -95,7 +99,7 @@ def _row(record: Record, function: str) -> FunctionRow:
     found = [outage for history in histories.values() for outage in outages(history, lasting=checkers.LASTING)]
     spans = [Span(began=o.began, ended=o.ended, failed=o.failed) for o in found]
     unseen = [name for name, history in histories.items() if not history]
-    measured = max((span.seconds for span in spans), default=0.0) if every and not unseen else None
+    measured = max((span.seconds for span in spans), default=0.0) if not unseen else None
     if measured is not None and not record.complete and not (objective is not None and measured > objective):
         measured = None  # what came after the end of the record may have been longer
     row = FunctionRow(
@@ -124,8 +128,10 @@ def _row(record: Record, function: str) -> FunctionRow:
 def _judged(record: Record, row: FunctionRow, unseen: Sequence[str], before: Sequence[float]) -> tuple[LevelWord, str]:
     if record.mark("inject") is None:
         return "unknown", "the fault was never injected"
+    if unseen:
+        return "unknown", f"{', '.join(unseen)} did nothing"
     if row.measured_s is None:
-        return "unknown", f"{', '.join(unseen) or 'no client'} did nothing"
+        return "unknown", "the record was cut off, and it may have been out for longer"
     if before:
         return "unknown", f"it was out before the fault, at {min(before):.1f} s"
     said = f"out for {row.measured_s:.2f} s" if row.measured_s else "never out"

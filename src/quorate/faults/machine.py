@@ -111,19 +111,22 @@ def standby(host: str, way: Standby | None, hold: float) -> Fault:
     )
 
 
-# A boot by the time at which its systemd began: a container's kernel is never booted again, and a machine that is about
-# to stop says another word.
-_BOOT = "systemctl show --property=UserspaceTimestamp --value; systemctl is-system-running | grep -x stopping || :"
+# A boot by the time at which its systemd began: a container's kernel is never booted again. While a restart is under
+# way, the job for it is said too.
+_GOING = "systemctl list-jobs --no-legend reboot.target"
+_BOOT = f"systemctl show --property=UserspaceTimestamp --value; {_GOING}"
 
+# Not "systemctl reboot", which asks logind and may return before there is a job: whoever heals would find neither.
 _REBOOT = f"""\
 umask 077
 mkdir -p "${{1%/*}}"
 ({_BOOT}) > "$1"
-systemctl reboot || {{ rm -f "$1"; exit 1; }}
+systemctl start --no-block --job-mode=replace-irreversibly reboot.target || {{ rm -f "$1"; exit 1; }}
 """
 
-_REBOOTED = """\
+# A systemd that does not answer any more is one that goes down.
+_REBOOTED = f"""\
 [ -e "$1" ] || exit 0
-while systemctl is-system-running | grep -qx stopping; do sleep 0.2; done
+until jobs=$({_GOING}) && [ -z "$jobs" ]; do sleep 0.2; done
 rm -f "$1"
 """

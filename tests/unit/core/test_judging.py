@@ -51,6 +51,7 @@ def test_a_record_that_was_cut_off_is_no_proof() -> None:
     result = judge(parse([*text, '{"what": "mark", "na'], "record.jsonl"))
     assert result.level == "unknown"
     assert "cut off" in finding(result, "record").reason
+    assert "cut off" in row(result, "database_write").reason
 
 
 @pytest.mark.parametrize("bad", ['{"what": "joke"}\n', "[]\n", "no JSON\n", '{"what": "mark", "name": "x", "at": 1}\n'])
@@ -105,9 +106,17 @@ def test_clients_on_a_lost_machine_do_not_count_and_those_on_others_do() -> None
     assert row(hit, "cache").measured_s == pytest.approx(5.9)
 
 
+def test_a_function_of_which_nothing_is_left_is_judged_by_all_its_clients() -> None:
+    all_gone = header(hits=tuple(HitLine(host=f"controller{n}", part="machine", loss="silent") for n in (1, 2)))
+    dead = [Operation(at / 10, at / 10 + 1, "failed", "refused") for at in range(50, 100)]
+    told = record(header=all_gone, operations={f"cache@controller{n}": dead for n in (1, 2)})
+    assert row(judge(told), "cache").measured_s == pytest.approx(5.9)
+
+
 def test_a_client_that_did_nothing_was_not_seen() -> None:
     result = judge(record(operations={"cache@controller2": record().operations["cache@controller2"]}))
     assert row(result, "database_write").measured_s is None
+    assert row(result, "database_write").reason == "database_write did nothing"
     assert result.level == "unknown"
 
 
