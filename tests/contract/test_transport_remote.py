@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from quorate.core.observed import Answer, Unknown
+from quorate.core.system import Question
+from quorate.transport.local import LocalTransport
 from quorate.transport.remote import act, files, install, observe, program
+from quorate.transport.request import observe_request, read_observed
 
 SHOWN = """Names=sshd.service ssh.service
 LoadState=loaded
@@ -71,8 +75,48 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 
 def look(*wanted: dict[str, str], root: str = "") -> dict[str, Any]:
-    seen: dict[str, Any] = observe.handle({"resources": list(wanted), "questions": {}, "root": root})["resources"]
+    request = {"resources": list(wanted), "questions": {}, "nice": 0, "root": root}
+    seen: dict[str, Any] = observe.handle(request)["resources"]
     return seen
+
+
+async def put(code: str, *arguments: str, timeout: float = 20.0, nice: int = 0) -> Answer | Unknown:
+    """Put a Python question as a controller is asked, in a process of its own, which copies itself for it."""
+    request = observe_request([], {"a": [Question("q", ("python3", "-c", code, *arguments), timeout)]}, nice=nice)
+    reply = await LocalTransport("c1").run(request.argv, request.stdin, timeout=request.timeout)
+    return read_observed("c1", reply).answers["a"]["q"]
+
+
+@pytest.mark.parametrize(
+    ("code", "answer"),
+    [
+        ("import sys; print(*sys.argv); print('err', file=sys.stderr)", (0, "-c 1 two words\n", "err\n")),
+        ("import sys; sys.exit(int(sys.argv[1]) + 4)", (5, "", "")),
+        ("import sys; sys.exit('no such thing')", (1, "", "no such thing\n")),
+        ("raise ValueError('so')", (1, "", "ValueError: so\n")),
+        ("if __name__ == '__main__': print(open(0).read() == '')", (0, "True\n", "")),
+        ("import os; print(os.getcwd(), sorted(map(int, os.listdir('/proc/self/fd')))[:-1])", (0, "/ [0, 1, 2]\n", "")),
+        ("import os; print(os.environ['HOME'], len(os.environ))", (0, "/root 3\n", "")),
+        ("import signal; print(signal.getsignal(15) == signal.SIG_DFL)", (0, "True\n", "")),
+        ("import threading as t; a = t.Thread(target=print, args=['b']); a.start(); a.join()", (0, "b\n", "")),
+    ],
+)
+async def test_a_copy_answers_as_a_new_python_would(code: str, answer: tuple[int, str, str]) -> None:
+    assert await put(code, "1", "two words") == Answer(code=answer[0], out=answer[1], err=answer[2])
+
+
+async def test_a_copy_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    start = f"import subprocess, time; open({str(note)!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
+    answer = await put(f"{start}; time.sleep(60)", timeout=0.5)
+    assert isinstance(answer, Unknown)
+    assert "no answer within 0.5 s" in answer.why
+    assert not os.path.exists(f"/proc/{note.read_text()}/cwd")  # noqa: ASYNC240, PTH110 - one look
+
+
+async def test_a_look_stands_back() -> None:
+    answer = await put("import os; print(os.nice(0))", nice=7)
+    assert answer == Answer(code=0, out=f"{os.nice(0) + 7}\n", err="")
 
 
 def unit(name: str) -> dict[str, str]:

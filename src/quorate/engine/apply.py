@@ -35,6 +35,10 @@ class Clock:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
+_BACK = 10
+"""How far a look stands back (nice(1)) that is taken while others use the cloud: it must not be what they notice."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """All that a run needs of its surroundings. `progress` is told what begins; `token` is the run's lease.
@@ -81,8 +85,10 @@ async def look(op: Operation, *, without: Sequence[str] = ()) -> Look:
 
 
 async def judgements(op: Operation) -> Mapping[str, Judgement]:
-    """Judge every system as `look` does, without comparing anything with the cloud file: a tenth of the work."""
-    world = await observe(op.site, op.systems, op.transports, op.secrets, deadline=op.deadline, resources=False)
+    """Judge every system as `look` does, without comparing anything with the cloud file, and standing back."""
+    world = await observe(
+        op.site, op.systems, op.transports, op.secrets, deadline=op.deadline, resources=False, nice=_BACK
+    )
     chosen = enabled(op.site.cloud, op.systems)
     return {system.name: judge(system, op.site, views_of(system, op.site, world)) for system in chosen}
 

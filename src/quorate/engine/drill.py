@@ -54,6 +54,9 @@ LONGEST = 900.0
 """Seconds for whose record room is taken."""
 RECENT = 2.0
 """Seconds before a fault in which every client must have succeeded: the slowest begins an operation every half."""
+UNWATCHED = 3.0
+"""Seconds after the fault in which nobody looks: a look costs every controller 0.3 s of a processor, and these are the
+seconds that are measured. Monitoring that looks more often than this is rare."""
 PROVEN = 10.0
 """Seconds in which a fault must be seen to have taken."""
 _TICK = 0.25
@@ -170,11 +173,12 @@ async def _work(this: _Run, doer: Doer, onlooker: Onlooker) -> None:
     await this.crew.prepare()
     vips = [str(vip.address) for vip in op.site.cloud.vips.values()]
     with arena.watch(vips) if arena.watch else contextlib.nullcontext() as sightings:
-        async with _beside(_watch_ourselves(this), onlooker.keep_looking(SETTLE + this.planned.calm)):
+        async with _beside(_watch_ourselves(this)):
             this.crew.start(this.note, zero=this.zero)
             fault = await _calm(this, doer, vips)
-            await _break(this, doer, fault)
-            await _whole(this, onlooker)
+            async with _beside(onlooker.keep_looking(min(UNWATCHED, fault.hold / 2))):
+                await _break(this, doer, fault)
+                await _whole(this, onlooker)
             await this.crew.stop()
         this.mark("end")
         seen = list(sightings()) if sightings else []

@@ -28,10 +28,12 @@ async def observe(
     deadline: float = DEADLINE,
     only: str | None = None,
     resources: bool = True,
+    nice: int = 0,
 ) -> World:
     """Look at every controller that there is a transport for.
 
     `only`: ask just this system's questions, which is what a gate needs; it and `resources=False` look at no resources.
+    `nice`: how far the look is to stand back behind what the controllers do (nice(1)).
     Secrets that a program printed are masked in its answer: whatever a system says of it may be shown.
     """
     chosen = [system for system in enabled(site.cloud, systems) if only in {None, system.name}]
@@ -43,7 +45,7 @@ async def observe(
             spec = site.cloud.systems[system.name]
             questions[system.name] = system.questions(spec, site, host)
             wanted += system.resources(spec, site, host) if resources and not only else []
-        request = observe_request(wanted, questions)
+        request = observe_request(wanted, questions, nice=nice)
         try:
             completed = await transport.run(request.argv, request.stdin, timeout=deadline)
             return host, _masked(read_observed(host, completed), secrets)

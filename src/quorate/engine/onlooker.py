@@ -30,7 +30,7 @@ class Onlooker:
     last: LookLine | None = field(default=None)
 
     async def keep_looking(self, after: float) -> None:
-        """Look until cancelled; nobody looks in the first seconds, while clients begin and all is known to be well."""
+        """Look until cancelled, for the first time after so many seconds."""
         await asyncio.sleep(after)
         while True:
             began = self.now()

@@ -91,16 +91,16 @@ class Leased(_Reply):
 
 
 def observe_request(
-    resources: Iterable[Resource], questions: Mapping[str, Sequence[Question]], root: str = ""
+    resources: Iterable[Resource], questions: Mapping[str, Sequence[Question]], root: str = "", nice: int = 0
 ) -> Request:
-    """Ask for all resources and all answers, by system, in one round trip."""
+    """Ask for all resources and all answers, by system, in one round trip. `nice`: as nice(1), of all that is run."""
     asked = {
         system: [{"name": one.name, "argv": one.argv, "timeout": one.timeout} for one in several]
         for system, several in questions.items()
     }
     slowest = sum(question.timeout for several in questions.values() for question in several)
     wanted = [_wanted(resource) for resource in resources]
-    body = {"verb": "observe", "root": root, "resources": wanted, "questions": asked}
+    body = {"verb": "observe", "root": root, "resources": wanted, "questions": asked, "nice": nice}
     return _request(body, _MARGIN + min(slowest, 120.0))
 
 

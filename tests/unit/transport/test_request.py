@@ -42,6 +42,7 @@ def test_an_observe_request_says_what_to_look_at() -> None:
             {"id": "unit:u", "kind": "unit", "name": "u"},
         ],
         "questions": {"galera": [{"name": "status", "argv": ["mysql", "-e", "x"], "timeout": 1.5}]},
+        "nice": 0,
     }
 
 

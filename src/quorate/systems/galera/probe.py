@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
 from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
-from quorate.systems.galera.config import HEALTH_PORT, HEALTH_PROGRAM, MARK, UNIT, Galera
+from quorate.systems.galera.config import HEALTH_PORT, MARK, UNIT, Galera
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 CLIENT = (
@@ -47,16 +47,30 @@ UNION ALL SELECT 'end', '', ''"""
 
 STATUS = "SHOW GLOBAL STATUS LIKE 'wsrep_%'"
 
+# ADDRESS PORT → the status code and the reason, as the proxy is told them; 0 and why there is no answer.
+HEALTH = """
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 1.0) as service:
+        service.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        reply = b""
+        while data := service.recv(4096):
+            reply += data
+    head, _, why = reply.decode("ascii", "replace").partition("\\r\\n\\r\\n")
+    print(head.split()[1], why.strip())
+except (OSError, IndexError) as error:
+    print(0, f"{type(error).__name__}: {error}")
+"""
+
 
 def questions(_spec: Galera, site: Site, host: str) -> Sequence[Question]:
     """Ask systemd, the data directory, MariaDB and the health service."""
-    address = site.cloud.address(host)
     return (
         Question("unit", ("systemctl", "show", "--property=LoadState,ActiveState,SubState", "--", UNIT)),
         Question("data", ("sh", "-c", LOOK_AT_DATA)),
         Question("status", (*CLIENT, "--connect-timeout=1", f"--execute={STATUS}")),
         Question("contents", (*CLIENT, "--connect-timeout=1", f"--execute={LOOK_AT_CONTENTS}")),
-        Question("health", ("python3", "-I", HEALTH_PROGRAM, "--ask", f"{address}:{HEALTH_PORT}")),
+        Question("health", ("python3", "-c", HEALTH, site.cloud.address(host), str(HEALTH_PORT))),
     )
 
 

@@ -7,12 +7,13 @@ import contextlib
 import functools
 import hashlib
 import os
+import socket  # noqa: F401 - most Python questions need it: once, before they are copies of this process
 import stat
 import threading
 import time
 
 from quorate.transport.remote.files import KEPT, group_name, owner_name, read_json, sysctl_paths
-from quorate.transport.remote.program import Failed, execute, words
+from quorate.transport.remote.program import Copied, Failed, execute, finish, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,14 +46,20 @@ def absent() -> Json:
 def handle(request: Json) -> Json:
     """Answer one request (`__init__.py` shows both)."""
     resources, asked, root = request["resources"], request["questions"], request["root"]
+    os.nice(request["nice"])
     seen: Json = {one["id"]: unknown(f"not seen within {ALL_WITHIN:g} s") for one in resources}
     answers: Json = {system: {} for system in asked}
+    copies = {(system, one["name"]): _copied(one["argv"]) for system, several in asked.items() for one in several}
     looks = [
         _thread(_see_all, look, [one for one in resources if one["kind"] == kind], seen, root)
         for kind, look in LOOKS.items()
     ]
     gate = threading.BoundedSemaphore(AT_ONCE)
-    questions = [_thread(_ask, one, answers[system], gate) for system, several in asked.items() for one in several]
+    questions = [
+        _thread(_ask, one, copies[system, one["name"]], answers[system], gate)
+        for system, several in asked.items()
+        for one in several
+    ]
     deadline = time.monotonic() + ALL_WITHIN
     for thread in looks:
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -89,11 +96,16 @@ def release() -> str:
     return "unknown"
 
 
-def _ask(question: Json, answers: Json, gate: threading.BoundedSemaphore) -> None:
+def _copied(argv: list[str]) -> Copied | None:
+    """Start a Python question; other programs start in their threads."""
+    return Copied(argv[2], argv[3:]) if argv[:2] == ["python3", "-c"] else None
+
+
+def _ask(question: Json, copy: Copied | None, answers: Json, gate: threading.BoundedSemaphore) -> None:
     name, argv, timeout = question["name"], question["argv"], question["timeout"]
     with gate:
         try:
-            code, out, err = execute(argv, timeout)
+            code, out, err = finish(copy, time.monotonic() + timeout) if copy else execute(argv, timeout)
             answers[name] = {"code": code, "out": out.decode(errors="replace"), "err": err.decode(errors="replace")}
         except TimeoutError:
             answers[name] = unknown(f"no answer within {timeout:g} s: {argv[0]}")

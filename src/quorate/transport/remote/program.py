@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 
 TYPE_CHECKING = False  # importing typing costs more than looking at twenty packages
@@ -60,9 +61,77 @@ def execute(
         return 127, b"", f"{argv[0]}: not found".encode()
     except (PermissionError, NotADirectoryError) as error:
         return 126, b"", f"{argv[0]}: {error.strerror}".encode()
+    return finish(child, time.monotonic() + timeout, last=last)
+
+
+class Copied:
+    """A Python program that a copy of this process runs: to start an interpreter takes longer than most of them do.
+
+    Like subprocess.Popen as far as `finish` needs it. To be started while this process has no other threads: what they
+    hold would stay locked in the copy for ever.
+    """
+
+    def __init__(self, code: str, arguments: list[str]) -> None:
+        self.returncode: int | None = None
+        out, err = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            _be(code, arguments, out[1], err[1])
+        os.close(out[1])
+        os.close(err[1])
+        self.stdout = open(out[0], "rb", 0)  # noqa: SIM115 - `finish` closes both
+        self.stderr = open(err[0], "rb", 0)  # noqa: SIM115
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, for so long at most (subprocess.TimeoutExpired)."""
+        if self.returncode is None:
+            ended = os.pidfd_open(self.pid)
+            try:
+                if not select.select([ended], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(f"{self.pid}", timeout or 0.0)
+            finally:
+                os.close(ended)
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+
+def _be(code: str, arguments: list[str], out: int, err: int) -> None:
+    """Be a program of its own from here on, as `python3 -c` would run it."""
+    status = 1
+    try:
+        os.setsid()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        for ours, theirs in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
+            os.dup2(ours, theirs)
+        os.closerange(3, 256)
+        os.chdir("/")
+        os.environ.clear()
+        os.environ.update(ENVIRONMENT)
+        import site  # noqa: PLC0415 - this process was started without it
+
+        sys.path += site.getsitepackages()
+        sys.argv = ["-c", *arguments]
+        exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the operator's own question
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1 if end.code else 0
+        if end.code and not isinstance(end.code, int):
+            sys.stderr.write(f"{end.code}\n")
+    except BaseException as error:  # noqa: BLE001 - nothing may come back from here
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def finish(child: subprocess.Popen[bytes] | Copied, deadline: float, *, last: bool = False) -> tuple[int, bytes, bytes]:
+    """Wait for a program that was started, and give what `execute` gives of it."""
     RUNNING.add(child.pid)
     try:
-        return _collect(child, time.monotonic() + timeout, last=last)
+        return _collect(child, deadline, last=last)
     finally:
         if child.returncode is None:
             kill(child.pid)
@@ -77,7 +146,7 @@ def kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _collect(child: subprocess.Popen[bytes], deadline: float, *, last: bool) -> tuple[int, bytes, bytes]:
+def _collect(child: subprocess.Popen[bytes] | Copied, deadline: float, *, last: bool) -> tuple[int, bytes, bytes]:
     ended = os.pidfd_open(child.pid)
     try:
         assert child.stdout is not None  # noqa: S101 - Popen was asked for pipes

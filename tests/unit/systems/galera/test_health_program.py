@@ -13,11 +13,11 @@ import types
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from quorate.core.template import render
+from quorate.systems.galera.probe import HEALTH
 
 WELL = {
     "wsrep_on": "ON",
@@ -202,15 +202,17 @@ async def test_it_bears_strange_and_many_clients(service: tuple[int, Path]) -> N
         writer.close()
 
 
-async def test_asking_from_the_command_line(program: Path, service: tuple[int, Path]) -> None:
+def _looked_at(port: int) -> str:
+    """What the probe says of the service: run as a controller runs it."""
+    argv = [sys.executable, "-c", HEALTH, "127.0.0.1", str(port)]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+async def test_the_probe_is_told_what_the_proxy_is_told(service: tuple[int, Path]) -> None:
     port, _ = service
     await _until(port, b"200")
-    argv = [sys.executable, "-I", str(program), "--ask", f"127.0.0.1:{port}"]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True)  # noqa: ASYNC221 - one short command
-    assert said.stdout == "200 Synced\n"
+    assert _looked_at(port) == "200 Synced\n"
 
 
-def test_asking_where_nobody_listens(program: Path, unused_tcp_port: int) -> None:
-    argv = [sys.executable, "-I", str(program), "--ask", f"127.0.0.1:{unused_tcp_port}"]
-    said: Any = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert said.stdout.startswith("0 ConnectionRefusedError")
+def test_the_probe_says_that_nobody_listens(unused_tcp_port: int) -> None:
+    assert _looked_at(unused_tcp_port).startswith("0 ConnectionRefusedError")
