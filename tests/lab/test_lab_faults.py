@@ -174,6 +174,23 @@ async def test_a_killed_process_is_left_to_its_manager(machines: Machines) -> No
     await machines.cure(fault.heal)
 
 
+async def test_what_goes_with_it_comes_back_with_it(machines: Machines) -> None:
+    """Pacemaker does not outlive corosync, and nobody but who stopped it starts it again."""
+    follower, idle = "quorate-test-follower.service", "quorate-test-idle.service"
+    unit = f"[Unit]\nRequires={WEB.unit}\nAfter={WEB.unit}\n[Service]\nExecStart=sleep infinity\n"
+    paths = [f"/run/systemd/system/{name}" for name in (follower, idle)]
+    make = "; ".join(f"printf '{unit.encode('unicode_escape').decode()}' > {path}" for path in paths)
+    await machines.shell(
+        B, f"mkdir -p /run/systemd/system; {make}; systemctl daemon-reload; systemctl start {follower}"
+    )
+    fault = machines.fault("web-stopped", B)
+    await machines.do(fault.inject)
+    assert await machines.shell(B, f"systemctl is-active {follower} || :") == "inactive"
+    await machines.cure(fault.heal)
+    assert await machines.shell(B, f"systemctl is-active {follower} {idle} || :") == "active\ninactive"
+    await machines.shell(B, f"systemctl stop {follower}; rm {' '.join(paths)}; systemctl daemon-reload")
+
+
 async def test_what_does_not_run_cannot_be_killed(machines: Machines) -> None:
     fault = machines.fault("web-killed", B)
     await machines.shell(B, f"systemctl stop {WEB.unit}")

@@ -26,13 +26,14 @@ class Process:
     """Something of a system that runs on every controller and can be hit by itself.
 
     `port`: where it is talked to, for a deaf port; 0: nowhere. `role`: the part whose holder is hit where nobody says
-    which controller; empty: any.
+    which controller; empty: any. `fenced`: where it dies or hangs, the others cut the power of its controller.
     """
 
     word: str
     unit: str
     port: int = 0
     role: str = ""
+    fenced: bool = False
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ LONGEST = 900.0
 """Seconds for whose record room is taken."""
 RECENT = 2.0
 """Seconds before a fault in which every client must have succeeded: the slowest begins an operation every half."""
-UNWATCHED = 3.0
+UNWATCHED = 6.0
 """Seconds after the fault in which nobody looks: a look costs every controller 0.3 s of a processor, and these are the
 seconds that are measured. Monitoring that looks more often than this is rare."""
 PROVEN = 10.0

@@ -1,13 +1,14 @@
 """What is done to one process on one controller: killed, frozen, stopped. Its unit is the whole of it, children too.
 
 An act ends when it is so: a signal takes a moment on a busy machine. The cure is the same for all three: let it go on
-and start it, if its manager has not done so.
+and start it, if its manager has not done so, and with it the units that were up and went with it (pacemaker does not
+outlive corosync).
 """
 
 from __future__ import annotations
 
 from quorate.core.drill import Process
-from quorate.core.fault import Fault, Hit, Loss, OnHost, Proof
+from quorate.core.fault import MACHINE, Fault, Hit, Loss, OnHost, Proof
 from quorate.faults.onhost import note, proof, shell
 
 STARTS = 120.0
@@ -20,7 +21,7 @@ def killed(process: Process, host: str, hold: float) -> Fault:
     return Fault(
         kind,
         f"{process.word} on {host} is killed (SIGKILL)",
-        (Hit(host, process.word, Loss.REFUSED),),
+        _lost(process, host, Loss.REFUSED),
         inject=(_inject(process, host, kind, 'systemctl kill --signal=KILL "$1"', _GONE),),
         heal=(_heal(process, host, kind),),
         proof=(_main_process(process, host, kind, _GONE),),
@@ -35,7 +36,7 @@ def frozen(process: Process, host: str, hold: float) -> Fault:
     return Fault(
         kind,
         f"{process.word} on {host} is frozen (SIGSTOP)",
-        (Hit(host, process.word, Loss.HUNG),),
+        _lost(process, host, Loss.HUNG),
         inject=(_inject(process, host, kind, 'systemctl kill --signal=STOP "$1"', _STANDS),),
         heal=(_heal(process, host, kind),),
         proof=(_main_process(process, host, kind, _STANDS),),
@@ -57,6 +58,11 @@ def stopped(process: Process, host: str, hold: float) -> Fault:
         hold=hold,
         lost=1,
     )
+
+
+def _lost(process: Process, host: str, loss: Loss) -> tuple[Hit, ...]:
+    """The process, and all of its controller where that loses its power for it."""
+    return (Hit(host, process.word, loss), *([Hit(host, MACHINE, Loss.SILENT)] if process.fenced else []))
 
 
 def _inject(process: Process, host: str, kind: str, act: str, until: str = ":") -> OnHost:
@@ -92,7 +98,11 @@ pid=$(systemctl show --property=MainPID --value "$1")
 [ "$pid" -gt 0 ] || { echo "$1 has no main process: it does not run" >&2; exit 1; }
 look "$pid"
 then=$now
-echo "$pid $then" > "$2"
+echo "$pid $then" > "$2.new"
+systemctl list-dependencies --reverse --plain "$1" | sed -n '2,$s/^ *\\(.*\\.service\\)$/\\1/p' | while read -r unit; do
+  ! systemctl is-active --quiet "$unit" || echo "$unit"
+done >> "$2.new"
+mv "$2.new" "$2"
 """
 
 _GONE = '[ "$now" != "$then" ]'
@@ -103,5 +113,6 @@ _HEAL = """\
 systemctl kill --signal=CONT "$1" 2>/dev/null || :
 systemctl reset-failed "$1" 2>/dev/null || :
 systemctl start "$1"
+for unit in $(sed 1d "$2"); do systemctl start "$unit"; done
 rm -f "$2"
 """

@@ -281,6 +281,11 @@ class Cloud(Section):
         return self.networks["management"]
 
     @property
+    def is_fenced(self) -> bool:
+        """Whether the power of every controller can be cut; fencing of some would only look safe."""
+        return all(controller.fencing for controller in self.controllers.values())
+
+    @property
     def vip(self) -> str:
         """The address at which clients find every API."""
         return str(self.vips["api"].address)

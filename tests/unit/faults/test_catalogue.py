@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
-from quorate.core.fault import AwaitWell, Fault, Hit, Loss, OnGround, OnHost, Step
+from quorate.core.drill import Process
+from quorate.core.fault import MACHINE, AwaitWell, Fault, Hit, Loss, OnGround, OnHost, Step
 from quorate.errors import InvalidInput
-from quorate.faults import Offer, Settings, catalogue
+from quorate.faults import Offer, Settings, catalogue, process
 from worlds.clouds import site
 from worlds.drilled import EVERY_ACT, ROLES, drilled
 from worlds.systems import made
@@ -160,3 +162,12 @@ def test_a_cloud_of_one() -> None:
 def test_a_cut_off_host_mends_itself_when_its_time_is_over() -> None:
     fault: Fault = offers(ground=False)["silent-cut"].on()
     assert fault.lapse == fault.hold
+
+
+@pytest.mark.parametrize(("act", "whole"), [(process.killed, True), (process.frozen, True), (process.stopped, False)])
+def test_whose_loss_costs_a_controller_its_power_takes_the_controller(
+    act: Callable[[Process, str, float], Fault], whole: bool
+) -> None:
+    hits = act(Process("membership", "corosync.service", fenced=True), "one", 1.0).hits
+    assert (Hit("one", MACHINE, Loss.SILENT) in hits) is whole
+    assert {hit.part for hit in act(Process("web", "web.service"), "one", 1.0).hits} == {"web"}

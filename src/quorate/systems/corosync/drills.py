@@ -13,9 +13,9 @@ from quorate.systems.corosync.config import CorosyncSpec
 PART = "membership"
 
 
-def processes(_spec: CorosyncSpec, _site: Site) -> Sequence[Process]:
+def processes(_spec: CorosyncSpec, site: Site) -> Sequence[Process]:
     """Corosync speaks UDP to itself only: no port that could go deaf by itself."""
-    return (Process(PART, "corosync.service", role="virtual-ip"),)
+    return (Process(PART, "corosync.service", role="virtual-ip", fenced=site.cloud.is_fenced),)
 
 
 def reacts(spec: CorosyncSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:

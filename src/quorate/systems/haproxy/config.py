@@ -22,9 +22,10 @@ class HaproxySpec(Spec):
 
     maxconn: int = Field(default=8000, ge=100, description="Connections that one controller's proxy serves at once.")
     connect_timeout: str = Field(
-        default="2s",
+        default="500ms",
         pattern=r"^\d+(ms|s|m)$",
-        description="How long a server may take to accept a connection before another one is tried.",
+        description="How long a server may take to accept a connection before another one is tried. Where only one "
+        "may serve it is 2 s.",
     )
     drain: str = Field(
         default="30s",

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from quorate.core.system import Site
 from quorate.model.cloud import Fencing, Network, Vip
-from quorate.systems.pacemaker.config import RELEASES, PacemakerSpec, is_fenced, password_file
+from quorate.systems.pacemaker.config import RELEASES, PacemakerSpec, password_file
 
 PREFIX = "quorate-"
 PROXY = "quorate-proxy"
@@ -46,7 +46,7 @@ def desired(spec: PacemakerSpec, site: Site) -> Element:
 def _properties(parent: Element, spec: PacemakerSpec, site: Site) -> None:
     cloud = site.cloud
     values = {
-        RELEASES[cloud.os].fencing_property: str(is_fenced(cloud)).lower(),
+        RELEASES[cloud.os].fencing_property: str(cloud.is_fenced).lower(),
         "no-quorum-policy": "stop",
         # How long the first controllers wait for one more before they elect a leader; Pacemaker's default is 20 s.
         "dc-deadtime": "5s",
@@ -54,7 +54,7 @@ def _properties(parent: Element, spec: PacemakerSpec, site: Site) -> None:
         # later, for the sake of three actions. Pacemaker's default is 80 %.
         "load-threshold": "1000%",
     }
-    if len(cloud.names) == 2 and is_fenced(cloud):
+    if len(cloud.names) == 2 and cloud.is_fenced:
         values["priority-fencing-delay"] = f"{spec.two_node_delay_seconds}s"
     properties = SubElement(parent, "cluster_property_set", id=PROPERTIES)
     for name, value in values.items():

@@ -63,11 +63,6 @@ class PacemakerSpec(Spec):
     )
 
 
-def is_fenced(cloud: Cloud) -> bool:
-    """Whether the power of every controller can be cut; fencing of some would only look safe."""
-    return all(controller.fencing for controller in cloud.controllers.values())
-
-
 def password_file(controller: str) -> str:
     """Where a controller's BMC password lies; the CIB, which is logged and shown, only names the file."""
     return f"{FENCING_DIRECTORY}/{controller}.password"

@@ -11,7 +11,7 @@ from quorate.core.drill import Drills, Process, Roles, Sign, Standby
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss, OnHost
 from quorate.core.system import Site
-from quorate.systems.pacemaker.config import PacemakerSpec, is_fenced
+from quorate.systems.pacemaker.config import PacemakerSpec
 
 FUNCTION = "virtual_ip"
 ROLE = "virtual-ip"
@@ -23,7 +23,7 @@ LEADER = 1.0
 """Seconds that Pacemaker's leader may wait for updates of its database before it acts."""
 START = 0.5
 """Seconds to start an address and to announce it."""
-MOVE = 0.6
+MOVE = 0.3
 """Seconds to stop an address here and start it there."""
 
 
@@ -67,7 +67,7 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
 
 
 def _after_a_loss(site: Site) -> tuple[Stage, ...]:
-    fencing = (Stage("its power is cut", FENCING, _MEASURED),) if is_fenced(site.cloud) else ()
+    fencing = (Stage("its power is cut", FENCING, _MEASURED),) if site.cloud.is_fenced else ()
     leader = Stage("the leader waits for updates", LEADER, _MEASURED)
     return (*fencing, leader, Stage("the address is started and announced", START, _MEASURED))
 

@@ -8,7 +8,7 @@ from quorate.core.observed import Unknown
 from quorate.core.system import Site
 from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
 from quorate.systems.pacemaker.cib import PROXY, fencing_id, vip_id
-from quorate.systems.pacemaker.config import PacemakerSpec, is_fenced
+from quorate.systems.pacemaker.config import PacemakerSpec
 from quorate.systems.pacemaker.probe import Status, View, reference
 
 Views = Mapping[str, View | Unknown]
@@ -59,7 +59,7 @@ def _member(name: str, view: View | Unknown, status: Status | None) -> Verdict:
 
 
 def _fencing(site: Site, status: Status) -> Verdict:
-    if not is_fenced(site.cloud):
+    if not site.cloud.is_fenced:
         return ok("no fencing: not every controller has a device")
     if not status.fencing:
         return failing("fencing is switched off")
