@@ -13,7 +13,8 @@ takes over another recording first. Recordings are shared by all files of the fo
 
     kind: render   host: controller1, files: {/etc/x.conf: NAME}    exact content, kept in cases/files/NAME
     kind: view     answers: A, view: {field: value}                 fields that are named are compared (see below)
-    kind: judge    hosts: {controller1: A, …}, cluster: {level: ok, reason: "part of it"}, members: {controller1: {…}}
+    kind: judge    hosts: {controller1: A, …}, cluster: {level: ok, reason: "part of it"}, members: {controller1: {…}},
+                   settling: all of it
     kind: form     hosts: {controller1: A, …}, and either `waves: [{title: part of it, steps: {controller1: ["act", …]},
                    gate: [controller1]}]` (acts as they print; `waves: []` for nothing to do) or
                    `blocked: part of the reason` and perhaps `evidence: [part of a line, …]`
@@ -62,7 +63,7 @@ KEYS = {"kind", "name", "cloud", "os", "systems", "claims", "endpoints"}
 KINDS = {
     "render": {"host", "files"},
     "view": {"answers", "view"},
-    "judge": {"hosts", "cluster", "members"},
+    "judge": {"hosts", "cluster", "members", "settling"},
     "form": {"hosts", "waves", "blocked", "evidence"},
 }
 
@@ -140,6 +141,8 @@ def _judge(case: Case, site: Site) -> None:
         _verdict("cluster", case.data["cluster"], judgement.cluster)
     for host, wanted in case.data.get("members", {}).items():
         _verdict(host, wanted, judgement.members[host])
+    if "settling" in case.data:
+        assert case.system.settling(_spec(case, site), site, _views(case)) == case.data["settling"]
 
 
 def _verdict(who: str, wanted: Mapping[str, str], found: Verdict) -> None:

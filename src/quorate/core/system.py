@@ -123,6 +123,7 @@ class System(Generic[S, V]):
     `offers` and `needs` are kinds of endpoints; what is needed is formed first and its order follows from that.
     `quorum`: how many healthy members must be left while one is disturbed (`majority` of all, or `one`).
     `settle`: seconds within which a member must be well again after a disturbance, else apply stops.
+    `settling`: what is well and yet not as redundant as it soon will be, in words; empty: nothing.
     `impact`: what people should know about the change from what the views show to the site, and no diff shows.
     `drills`: what of it can be hit, how it reacts, and its clients; None: drills know nothing of it.
     """
@@ -143,6 +144,7 @@ class System(Generic[S, V]):
     quorum: Literal["majority", "one"] = "one"
     settle: float = 60.0
     warnings: Callable[[S, Cloud], Sequence[str]] = field(default=lambda _spec, _cloud: ())
+    settling: Callable[[S, Site, Mapping[str, V | Unknown]], str] = lambda _spec, _site, _views: ""
     impact: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
     drills: Drills[S] | None = None
 

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from quorate.core.act import Act, Install, Run, WriteFile
 from quorate.core.observed import Unknown, World
@@ -86,11 +87,24 @@ async def look(op: Operation, *, without: Sequence[str] = ()) -> Look:
 
 async def judgements(op: Operation) -> Mapping[str, Judgement]:
     """Judge every system as `look` does, without comparing anything with the cloud file, and standing back."""
+    views = await _views(op)
+    return {system.name: judge(system, op.site, views[system.name]) for system in enabled(op.site.cloud, op.systems)}
+
+
+async def settling(op: Operation) -> tuple[str, ...]:
+    """Say, standing back, what is well and yet not as redundant as it soon will be."""
+    views = await _views(op)
+    chosen = enabled(op.site.cloud, op.systems)
+    told = (system.settling(op.site.cloud.systems[system.name], op.site, views[system.name]) for system in chosen)
+    return tuple(filter(None, told))
+
+
+async def _views(op: Operation) -> Mapping[str, Mapping[str, Any]]:
+    """What every system makes of the controllers' answers, no resource looked at, standing back."""
     world = await observe(
         op.site, op.systems, op.transports, op.secrets, deadline=op.deadline, resources=False, nice=_BACK
     )
-    chosen = enabled(op.site.cloud, op.systems)
-    return {system.name: judge(system, op.site, views_of(system, op.site, world)) for system in chosen}
+    return {system.name: views_of(system, op.site, world) for system in enabled(op.site.cloud, op.systems)}
 
 
 async def _world(op: Operation, without: Sequence[str], only: str | None = None) -> World:

@@ -46,6 +46,10 @@ from quorate.errors import QuorateError, Refused, Unreachable, Unsupported
 
 WHOLE = 240.0
 """Seconds after the heal in which all redundancy must be back; a member may have to copy everything."""
+SETTLES = 120.0
+"""Seconds in which redundancy that is still on its way must be there: a cache is filled for 60."""
+BETWEEN = 2.0
+"""Seconds between two looks at that."""
 SETTLE = 1.5
 """Seconds in which clients begin, connect and start their threads; nothing is measured yet."""
 AFTER = 4.0
@@ -160,6 +164,15 @@ async def _must_be_well(op: apply.Operation) -> None:
             f"the cloud is not well, so nothing is broken on top of that: {seen.verdict.reason}",
             hint="`quorate status` says more, `quorate apply` mends what differs from the cloud file.",
         )
+    told: tuple[str, ...] = ()
+    until = asyncio.get_running_loop().time() + SETTLES
+    while why := await apply.settling(op):
+        if asyncio.get_running_loop().time() > until:
+            raise Refused(f"after {SETTLES:.0f} s, {'; '.join(why)}: a fault now would be the second one")
+        if why != told:
+            op.progress(f"waiting: {'; '.join(why)}")
+        told = why
+        await asyncio.sleep(BETWEEN)
 
 
 async def _work(this: _Run, doer: Doer, onlooker: Onlooker) -> None:

@@ -87,6 +87,8 @@ class World:
     down: bool = False
     serving: str = "c1"
     proves: bool = True
+    filling: int = 0
+    """Looks that will still see that redundancy is on its way."""
     fails: str = ""
     done: list[str] = field(default_factory=list)
     announced: list[Header] = field(default_factory=list)
@@ -97,6 +99,7 @@ class World:
                 return Completed(0, b"ill" if self.down else b"well", b"")
             case "break":
                 self.done.append(f"break {host.name}")
+                assert not self.filling
                 if self.fails:
                     return Completed(0, self.fails.encode(), b"")
                 self.down = True
@@ -108,6 +111,10 @@ class World:
             case _:
                 self.done.append(argv[0])
         return Completed(0, b"", b"")
+
+    def settling(self, _spec: Word, _site: object, _views: object) -> str:
+        self.filling = max(0, self.filling - 1)
+        return "c3 is being filled" if self.filling else ""
 
     @property
     def offers(self) -> frozenset[GroundAct]:
@@ -127,7 +134,8 @@ class World:
 
     async def arena(self, *, beyond: bool = False) -> Arena:
         """Converge the machines, and give what a drill needs."""
-        web: System[Any, Any] = made("web", drills=Drills[Word](workloads=toys, reacts=reacts))
+        drills = Drills[Word](workloads=toys, reacts=reacts)
+        web: System[Any, Any] = made("web", drills=drills, settling=self.settling)
         time = fake_time.clock().time
         machines = {name: FakeHost(name, clock=time, programs=self.execute) for name in ("c1", "c2", "c3")}
         op = Operation(
@@ -210,6 +218,17 @@ def test_a_drill_says_what_should_happen_breaks_measures_and_undoes_everything(w
     assert found.takeovers == ("writer: c1 → c2",)
     assert list(found.marks)[-6:] != []
     assert left_behind(world.folder) == []
+
+
+def test_a_fault_is_not_the_second_one_while_redundancy_is_on_its_way(world: World) -> None:
+    world.filling = 20
+    assert run(world).level == "ok"
+
+
+def test_a_cloud_that_never_settles_is_not_broken(world: World) -> None:
+    world.filling = 10**6
+    assert "c3 is being filled: a fault now would be the second one" in fails(world, Refused)
+    assert world.done == []
 
 
 def test_a_client_that_never_works_ends_it_before_anything_is_broken(world: World) -> None:

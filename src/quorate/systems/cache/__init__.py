@@ -17,7 +17,7 @@ from quorate.systems.cache.config import CacheSpec, endpoints, warnings
 from quorate.systems.cache.drills import DRILLS
 from quorate.systems.cache.engines import resources
 from quorate.systems.cache.impact import form, impact
-from quorate.systems.cache.judge import judge
+from quorate.systems.cache.judge import judge, settling
 from quorate.systems.cache.probe import CacheView, questions, read
 
 SYSTEM: System[CacheSpec, CacheView] = System(
@@ -34,6 +34,7 @@ SYSTEM: System[CacheSpec, CacheView] = System(
     needs=("cache-servers",),
     settle=20.0,
     warnings=warnings,
+    settling=settling,
     impact=impact,
     drills=DRILLS,
 )

@@ -11,6 +11,8 @@ from quorate.core.verdict import Judgement, Verdict, failing, ok, unknown
 from quorate.systems.cache.config import PORT, PROXIES, CacheSpec
 from quorate.systems.cache.probe import Balancer, CacheView, MemcachedProxy, Twemproxy
 
+_FILLING = "f"
+"""A mark of our own balancer's registers."""
 _NAMES = {Balancer: "quorate", Twemproxy: "twemproxy", MemcachedProxy: "memcached-proxy"}
 
 
@@ -23,6 +25,14 @@ def judge(spec: CacheSpec, site: Site, views: Mapping[str, CacheView | Unknown])
         return Judgement(ok(reason), members)
     unseen = any(isinstance(view, Unknown) or isinstance(view.places, Unknown) for view in views.values())
     return Judgement(unknown(reason) if unseen else failing(reason), members)
+
+
+def settling(_spec: CacheSpec, _site: Site, views: Mapping[str, CacheView | Unknown]) -> str:
+    """Servers that came back empty: until they are filled, what they lack is lost with the other server that has it."""
+    speakers = [view.speaker for view in views.values() if isinstance(view, CacheView)]
+    balancers = [speaker for speaker in speakers if isinstance(speaker, Balancer)]
+    names = {name for balancer in balancers for name, one in balancer.servers.items() if one.mark == _FILLING}
+    return f"the cache of {', '.join(sorted(names))} is being filled" if names else ""
 
 
 def _member(view: CacheView | Unknown, spec: CacheSpec, site: Site) -> Verdict:
@@ -66,7 +76,8 @@ def _balancer(balancer: Balancer, site: Site) -> Verdict:
     if len(ill) == len(balancer.servers):
         return failing(f"quorate answers, but nothing is cached: {'; '.join(ill)}")
     missing = [f"{name} still misses changes" for name, one in balancer.servers.items() if one.mark in {"d", "w"}]
-    return ok("; ".join([f"{f'quorate {balancer.version}'.strip()} answers", *ill, *missing]))
+    filled = [f"{name} is being filled" for name, one in balancer.servers.items() if one.mark == _FILLING]
+    return ok("; ".join([f"{f'quorate {balancer.version}'.strip()} answers", *ill, *missing, *filled]))
 
 
 def _twemproxy(proxy: Twemproxy, spec: CacheSpec, site: Site) -> Verdict:
