@@ -7,6 +7,7 @@ file can hold places to fill in.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,7 +55,9 @@ def add(text: str, values: Mapping[str, str], file: str) -> str:
     yaml = YAML(typ="rt", pure=True)
     yaml.preserve_quotes = True
     yaml.width = 4096
-    tree = yaml.load(text) if text.strip() else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they quote the text
+        tree = yaml.load(text) if text.strip() else None
     lead = "" if tree is not None else text or HEADER
     tree = CommentedMap() if tree is None else tree
     for name, value in values.items():

@@ -112,6 +112,9 @@ def test_a_drill_that_is_killed_leaves_nothing(plane: Plane) -> None:
         after = dice.uniform(1.0, 22.0)
         print(f"{number}: {name} is killed after {after:.1f} s")
         with plane.start("drill", name) as process:
+            assert process.stdout is not None
+            begun = any("clients get ready" in line for line in process.stdout)  # it may wait for caches first
+            assert begun
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(after)
             process.send_signal(signal.SIGKILL)
