@@ -28,8 +28,6 @@ class Frontend:
 
     Times in milliseconds: a server is checked every `inter`, every `fast_inter` while its state is changing.
     `one_active`: the first healthy server, in the cloud's order, gets everything (a database with one writer).
-    `at_once`: requests that one server is given at a time (0: all). The others wait in the proxy, which forgets those
-    whose clients gave up: a server that was given them would do the work for nobody, and fall behind for good.
     """
 
     mode: Literal["http", "tcp"]
@@ -43,7 +41,6 @@ class Frontend:
     rise: int = 2
     client_timeout: str = "60s"
     server_timeout: str = "60s"
-    at_once: int = 0
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,13 @@ class Plane:
             assert time.monotonic() < deadline, looked.stdout + looked.stderr
             time.sleep(0.3)
 
+    def wait_settled(self, limit: float = 120.0) -> None:
+        """Wait until no cache is being filled any more: a fault before that is the second one."""
+        deadline = time.monotonic() + limit
+        while "is being filled" in self.quorate("status", "--output", "json").stdout:
+            assert time.monotonic() < deadline
+            time.sleep(2.0)
+
     def secrets(self) -> dict[str, str]:
         """Every secret, by dotted name."""
         return dict(secrets_file.parse((self.folder / "secrets.yaml").read_text(), "secrets.yaml"))

@@ -46,6 +46,7 @@ def test_power_of_vip_holder_and_writer_is_cut_five_times(plane: Plane) -> None:
     seconds = []
     for number in range(RUNS):
         plane.wait_well(180)
+        plane.wait_settled()
         victim = move_vip_to_the_writer(plane)
         with plane.lab.witness(plane.vip) as witness:
             history = asyncio.run(cut_power_under_load(plane, victim))

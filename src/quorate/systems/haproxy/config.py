@@ -22,10 +22,9 @@ class HaproxySpec(Spec):
 
     maxconn: int = Field(default=8000, ge=100, description="Connections that one controller's proxy serves at once.")
     connect_timeout: str = Field(
-        default="500ms",
+        default="2s",
         pattern=r"^\d+(ms|s|m)$",
-        description="How long a server may take to accept a connection before another one is tried. Where only one "
-        "may serve it is 2 s.",
+        description="How long a server may take to accept a connection before another one is tried.",
     )
     drain: str = Field(
         default="30s",

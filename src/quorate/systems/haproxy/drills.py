@@ -50,10 +50,10 @@ def _active(roles: Roles, site: Site) -> str:
 def detection(via: Frontend, loss: Loss) -> tuple[Stage, ...]:
     """How long clients may be sent to a lost server: until its checks have failed `fall` times.
 
-    A check that gets no answer fails after `inter`. Source: HAProxy's configuration manual, `inter`, `fastinter`,
-    `fall`, `timeout check`. A server whose kernel refuses or says nothing is passed over by a redispatch, at once or
-    after `timeout connect`, which clients do not notice, except where only one may serve: there the second attempt, a
-    second later, finds the next one.
+    A check that gets no answer fails when the next one would be due (`timeout check` is not set: inter). Source:
+    HAProxy's configuration manual, `inter`, `fastinter`, `fall`. A server whose kernel refuses or says nothing is
+    passed over by a redispatch, at once or after `timeout connect`, which clients wait for, except where only one may
+    serve: there the second attempt, a second later, finds the next one.
     """
     inter, fast = via.inter / 1000, via.fast_inter / 1000
     if loss is Loss.DRAINED:

@@ -45,12 +45,7 @@ class KeystoneSpec(Spec):
     workers: int = Field(
         default=4, ge=1, le=64, description="Processes on each controller, about 110 MiB each; one core at most each."
     )
-    threads: int = Field(
-        default=8,
-        ge=1,
-        le=64,
-        description="Requests that one process serves at a time; one of them is left to health checks.",
-    )
+    threads: int = Field(default=8, ge=1, le=64, description="Requests that one process serves at a time.")
     region: str = Field(
         default="RegionOne",
         pattern=r"^[A-Za-z0-9._-]{1,255}$",
@@ -118,13 +113,9 @@ def _keys() -> tuple[Resource, ...]:
     return tuple(kept)
 
 
-def endpoints(spec: KeystoneSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
-    """The API at the virtual IP. `/healthcheck` needs neither a token nor the database, and says no while draining.
-
-    One thread of each process is left to health checks, so that a server that is only busy is not taken for a dead one.
-    """
-    at_once = spec.workers * max(1, spec.threads - 1)
-    frontend = Frontend(mode="http", backend_port=PORT, check_port=PORT, check_path="/healthcheck", at_once=at_once)
+def endpoints(_spec: KeystoneSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
+    """The API at the virtual IP. `/healthcheck` needs neither a token nor the database, and says no while draining."""
+    frontend = Frontend(mode="http", backend_port=PORT, check_port=PORT, check_path="/healthcheck")
     return (Endpoint("identity", cloud.vip, PORT, frontend),)
 
 
