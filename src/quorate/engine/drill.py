@@ -59,7 +59,7 @@ LONGEST = 900.0
 RECENT = 2.0
 """Seconds before a fault in which every client must have succeeded: the slowest begins an operation every half."""
 UNWATCHED = 6.0
-"""Seconds after the fault in which nobody looks: a look costs every controller 0.3 s of a processor, and these are the
+"""Seconds after the fault in which nobody looks: a look costs every controller 0.4 s of a processor, and these are the
 seconds that are measured. Monitoring that looks more often than this is rare."""
 PROVEN = 10.0
 """Seconds in which a fault must be seen to have taken."""

@@ -27,12 +27,14 @@ def judge(spec: CacheSpec, site: Site, views: Mapping[str, CacheView | Unknown])
     return Judgement(unknown(reason) if unseen else failing(reason), members)
 
 
-def settling(_spec: CacheSpec, _site: Site, views: Mapping[str, CacheView | Unknown]) -> str:
+def settling(_spec: CacheSpec, site: Site, views: Mapping[str, CacheView | Unknown]) -> str:
     """Servers that came back empty: until they are filled, what they lack is lost with the other server that has it."""
-    speakers = [view.speaker for view in views.values() if isinstance(view, CacheView)]
-    balancers = [speaker for speaker in speakers if isinstance(speaker, Balancer)]
+    seen = {name: view.speaker for name, view in views.items() if isinstance(view, CacheView)}
+    balancers = [speaker for speaker in seen.values() if isinstance(speaker, Balancer)]
     names = {name for balancer in balancers for name, one in balancer.servers.items() if one.mark == _FILLING}
-    return f"the cache of {', '.join(sorted(names))} is being filled" if names else ""
+    unseen = [name for name in site.cloud.names if name not in seen or isinstance(seen[name], Unknown)]
+    filled = f"the cache of {', '.join(sorted(names))} is being filled" if names else ""
+    return "; ".join(filter(None, (filled, f"the cache of {', '.join(unseen)} was not seen" if unseen else "")))
 
 
 def _member(view: CacheView | Unknown, spec: CacheSpec, site: Site) -> Verdict:

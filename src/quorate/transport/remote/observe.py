@@ -97,8 +97,10 @@ def release() -> str:
 
 
 def _copied(argv: list[str]) -> Copied | None:
-    """Start a Python question; other programs start in their threads."""
-    return Copied(argv[2], argv[3:]) if argv[:2] == ["python3", "-c"] else None
+    """Start a Python question; other programs start in their threads, and so does what cannot be copied now."""
+    with contextlib.suppress(OSError):
+        return Copied(argv[2], argv[3:]) if argv[:2] == ["python3", "-c"] else None
+    return None
 
 
 def _ask(question: Json, copy: Copied | None, answers: Json, gate: threading.BoundedSemaphore) -> None:

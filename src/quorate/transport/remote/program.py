@@ -77,6 +77,7 @@ class Copied:
         self.pid = os.fork()
         if not self.pid:
             _be(code, arguments, out[1], err[1])
+        RUNNING.add(self.pid)
         os.close(out[1])
         os.close(err[1])
         self.stdout = open(out[0], "rb", 0)  # noqa: SIM115 - `finish` closes both
