@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 from quorate.lab.cgroups import Cgroup, host_layout
 from quorate.lab.folder import BMC_USER
 from quorate.lab.lab import Lab
+from quorate.lab.machine import FIRMWARE_SECONDS
 from quorate.lab.spec import POWER_PORT
 
 
@@ -62,6 +64,28 @@ def test_a_frozen_machine_is_fenced(healed: Lab) -> None:
     healed.freeze("controller2")
     assert fence(healed, "reboot").returncode == 0
     healed.wait_for_ssh("controller2")
+
+
+def test_a_fenced_machine_is_on_and_silent_until_its_firmware_is_done(healed: Lab) -> None:
+    assert fence(healed, "reboot").returncode == 0
+    fenced = time.monotonic()
+    machine = healed.machine("controller2")
+    assert machine.on()
+    assert healed.run("controller1", f"ping -c 1 -W 1 {machine.slot.address}").returncode
+    while not machine.booted():
+        assert machine.on()
+        assert time.monotonic() - fenced < FIRMWARE_SECONDS + 5
+        time.sleep(0.05)
+    assert time.monotonic() - fenced > FIRMWARE_SECONDS - 2  # the agent's own time, and what it took to ask
+    healed.wait_for_ssh("controller2")
+
+
+def test_start_leaves_out_what_is_left_of_the_firmware(healed: Lab) -> None:
+    assert fence(healed, "reboot").returncode == 0
+    began = time.monotonic()
+    healed.start("controller2")
+    healed.wait_for_ssh("controller2")
+    assert time.monotonic() - began < FIRMWARE_SECONDS - 2
 
 
 def test_an_orderly_shutdown_runs_the_guests_units_to_their_end(healed: Lab) -> None:

@@ -58,7 +58,8 @@ def held(server: Memcached, key: bytes) -> bytes:
     value = value.replace(b" ", b"").strip()
     words = head.split(b" ")
     stale = b"X" if b"X" in words[4:] and not value.isdigit() else b""
-    return b" ".join([words[2], words[3][:2], stale, value])
+    lasting = b"for ever" if words[3] == b"t-1" else b"for a while"
+    return b" ".join([words[2], lasting, stale, value])
 
 
 def do(pair: tuple[Memcached, Memcached], command: Command, block: bytes) -> bytes:

@@ -25,12 +25,14 @@ from quorate.lab.image import Image
 from quorate.lab.spec import Places, Slot, Spec
 from quorate.lab.waiting import lock, until
 
+FIRMWARE_SECONDS = 8.0  # no server boots at once; most take minutes
 GUEST_REBOOTED = 133  # what nspawn ends with when the guest asked for a reboot
+_FIRMWARE_DONE = 134
 _MADE_UP = ("etc/pacemaker/authkey",)
 _CAPABILITIES = "CAP_NET_ADMIN,CAP_IPC_LOCK,CAP_SYS_NICE"
 
-# Notes how nspawn ended, unless it was killed: then this is killed with it, and there is no note.
-_NOTE = 'note="$1"; shift; "$@"; echo $? > "$note.new"; mv "$note.new" "$note"'
+# Notes how a program ended, unless it was killed: then this is killed with it, and there is no note.
+_NOTE = 'note="$1"; shift; rm -f "$note"; "$@"; echo $? > "$note.new"; mv "$note.new" "$note"'
 _MOUNTS = Path("/proc/self/mounts")
 _NSPAWN_LOCKS = Path("/run/systemd/nspawn/locks")
 
@@ -70,8 +72,12 @@ class Machine:
         return Cgroup(self.layout, self.slot.cgroup)
 
     def on(self) -> bool:
-        """Say whether the machine has power: any process of it lives, frozen or not."""
-        return self.cgroup.populated()
+        """Say whether the machine has power: any process of it lives, frozen or not, or is just about to."""
+        return self.cgroup.populated() or self._ended_with() == _FIRMWARE_DONE
+
+    def booted(self) -> bool:
+        """Say whether its firmware is done and its guest runs."""
+        return self._supervisor() != 0
 
     def frozen(self) -> bool:
         """Say whether the machine hangs."""
@@ -80,12 +86,18 @@ class Machine:
     # --- power -------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Switch the machine on, if it is off, and return once its systemd runs."""
+        """Switch the machine on, if it is off, and return once its systemd runs. What its firmware does is left out."""
         with self.locked():
-            if self.on():
+            if self.booted():
                 network.forget_namespace(self.slot.netns)  # a start that was interrupted may have left its name
             else:
                 self._boot()
+
+    def power_on(self) -> None:
+        """Give it power, if it has none: its firmware takes FIRMWARE_SECONDS, then `settle` boots it."""
+        with self.locked():
+            if not self.on():
+                self._run_firmware()
 
     def kill(self) -> None:
         """Cut the power, if it is on, and return once no process is left."""
@@ -93,10 +105,9 @@ class Machine:
             self._off()
 
     def restart(self) -> None:
-        """Cut the power and switch on again, with nobody in between."""
+        """Cut the power and give it again, with nobody in between."""
         with self.locked():
-            self._off()
-            self._boot()
+            self._run_firmware()
 
     def shut_down(self, timeout: float) -> None:
         """Ask the machine to shut down in an orderly way; raise when it is still on after the time."""
@@ -104,25 +115,28 @@ class Machine:
             supervisor = self._supervisor()
             if supervisor:
                 os.kill(supervisor, signal.SIGTERM)
-            if not until(lambda: not self.on(), timeout):
-                raise QuorateError(f"{self.name} did not shut down within {timeout:g} s")
+                if not until(lambda: not self.cgroup.populated(), timeout):
+                    raise QuorateError(f"{self.name} did not shut down within {timeout:g} s")
             self._off()
 
     def ended(self) -> bool:
-        """Say whether the machine switched itself off or asked to be restarted, and nobody has dealt with it yet."""
-        return self._note.exists() and not self.on()
+        """Say whether the guest ended or the firmware is done, and nobody has dealt with it yet."""
+        return self._ended_with() is not None
 
     def settle(self) -> str:
-        """Deal with a machine that ended by itself: start it again when it rebooted. Return what it did, or nothing."""
+        """Deal with a machine that ended by itself: go on when it rebooted. Return what it did, or nothing."""
         with self.locked():
-            if not self.ended():
+            code = self._ended_with()
+            if code is None:
                 return ""
-            code = int(self._note.read_text().strip() or "1")
+            if code == _FIRMWARE_DONE:
+                self._boot()
+                return "boots"
+            if code == GUEST_REBOOTED:
+                self._run_firmware()
+                return "reboots"
             self._off()
-            if code != GUEST_REBOOTED:
-                return f"switched itself off ({code})"
-            self._boot()
-            return "rebooted itself"
+            return f"switched itself off ({code})"
 
     def freeze(self, on: bool) -> None:
         """Hang the machine: nothing of it runs, yet its kernel still answers pings and opens connections."""
@@ -201,14 +215,32 @@ class Machine:
             yield
 
     def _off(self) -> None:
+        self._clear()
+        self._note.unlink(missing_ok=True)
+
+    def _clear(self) -> None:
         network.unplug(self.slot)  # first: nothing of what dies is heard any more
         self.cgroup.kill()
         self.cgroup.remove()
         forget_lock(self.root)
-        self._note.unlink(missing_ok=True)
+
+    def _ended_with(self) -> int | None:
+        """Return how the machine's last program ended; None while one runs and when it was killed."""
+        try:
+            return int(self._note.read_text()) if not self.cgroup.populated() else None
+        except FileNotFoundError:
+            return None
+
+    def _run_firmware(self) -> None:
+        """Leave a program in the machine's place that does nothing for a while, with nothing on the network."""
+        self._off()
+        self.cgroup.create()
+        firmware = ["/bin/sh", "-c", f"sleep {FIRMWARE_SECONDS:g}; exit {_FIRMWARE_DONE}"]
+        if not self._launch(firmware, {}, Path("/dev/null")) or not until(self.cgroup.populated, 15.0):
+            raise QuorateError(f"{self.name} was given power and did not start")
 
     def _boot(self) -> None:
-        self._off()  # what an interrupted start left
+        self._clear()  # what an interrupted start left; a note that the firmware is done stays: it counts as on
         image = Image(self.spec.image, self.places.cache / self.spec.image)
         self._mount(image)
         network.plug(self.spec, self.slot)
@@ -217,15 +249,14 @@ class Machine:
         if self.console.exists():
             self.console.replace(self.console.with_suffix(".log.1"))
         try:
-            self._launch()
+            self._run_guest()
         except BaseException:
             self._off()
             raise
         network.forget_namespace(self.slot.netns)
 
-    def _launch(self) -> None:
+    def _run_guest(self) -> None:
         nspawn = [
-            *("/bin/sh", "-c", _NOTE, "sh", str(self._note)),
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--settings=no", "--link-journal=no"),
             f"--network-namespace-path=/run/netns/{self.slot.netns}",
             f"--capability={_CAPABILITIES}",
@@ -235,23 +266,27 @@ class Machine:
             *("--resolv-conf=off", "--timezone=off", "--console=read-only", "--boot"),
         ]
         environment = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
         }
-        with self.console.open("wb") as console:
+        started = self._launch(nspawn, environment, self.console)
+        if not started or not until(self._joined, 15.0):
+            raise QuorateError(f"{self.name} did not start; its console:\n{self.console_tail()}")
+
+    def _launch(self, program: list[str], environment: dict[str, str], console: Path) -> bool:
+        """Start a program in the machine's cgroup; how it ends is noted."""
+        with console.open("wb") as output:
             done = subprocess.run(
-                self.cgroup.launcher(nspawn),
+                self.cgroup.launcher(["/bin/sh", "-c", _NOTE, "sh", str(self._note), *program]),
                 stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
+                stdout=output,
+                stderr=output,
                 cwd="/",
-                env=environment,
+                env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **environment},
                 timeout=15,
                 check=False,
             )
-        if done.returncode or not until(self._joined, 15.0):
-            raise QuorateError(f"{self.name} did not start; its console:\n{self.console_tail()}")
+        return done.returncode == 0
 
     def _joined(self) -> bool:
         """Say whether the machine's own processes run in its namespace: it is then safe to forget the name."""

@@ -45,7 +45,7 @@ class LabRack:
         """Do one of redfish.RESETS."""
         machine = self._machines[name]
         if kind in ("On", "ForceOn"):
-            machine.start()
+            machine.power_on()
         elif kind == "ForceOff":
             machine.kill()
         elif kind in ("ForceRestart", "PowerCycle"):
@@ -53,7 +53,7 @@ class LabRack:
         else:
             machine.shut_down(_SHUTDOWN_SECONDS)
             if kind == "GracefulRestart":
-                machine.start()
+                machine.power_on()
 
     def settle(self) -> None:
         """Deal with machines that switched themselves off or rebooted."""
