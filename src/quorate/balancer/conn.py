@@ -125,6 +125,7 @@ class Conn:
         "ending",
         "have",
         "hub",
+        "more",
         "need",
         "out",
         "pause",
@@ -135,7 +136,8 @@ class Conn:
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self.out: list[bytes] = []
+        self.out: bytes | None = None  # what is written at the end of this tick
+        self.more: list[bytes] = []  # and what follows it
         self.buf = b""
         self.chunks: list[bytes] = []  # of something long that is still arriving
         self.have = 0
@@ -150,10 +152,11 @@ class Conn:
 
     def send(self, data: bytes) -> None:
         """Collect output for the end of this tick."""
-        out = self.out
-        if not out:
+        if self.out is None:
+            self.out = data
             self.hub.dirty.append(self)
-        out.append(data)
+        else:
+            self.more.append(data)
 
     def stash(self, data: bytes, start: int, need: int) -> None:
         """Keep the beginning of something of at least `need` bytes."""
@@ -205,10 +208,11 @@ class Hub:
                     client.data_received(b"")
             dirty, self.dirty = self.dirty, []
             for conn in dirty:
-                out = conn.out
-                data = out[0] if len(out) == 1 else b"".join(out)
-                out.clear()
-                if not conn.closed:
+                data, conn.out = conn.out, None
+                if data is not None and not conn.closed:
+                    if conn.more:
+                        data = b"".join((data, *conn.more))
+                        conn.more.clear()
                     conn.write(data)
 
     def _let_go(self) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 READ = 65536
 """Bytes of one read: no client gets more of a loop tick than that."""
+FIRST_READ = 479
+"""Bytes of a client's reads until one is full: most are short, and Python has room for so many at hand (512 with what
+a `bytes` is besides), where more is asked of the C library and most of it given back."""
 SWEEP = 0.005
 """Seconds between two looks for what is late."""
 PAUSE = 0.2
@@ -45,7 +48,7 @@ _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 class Peer:
     """A socket and the connection that it carries."""
 
-    __slots__ = ("conn", "fd", "feed", "left", "loop", "mask", "recv", "send", "sock", "waiting", "written")
+    __slots__ = ("conn", "fd", "feed", "left", "loop", "mask", "recv", "room", "send", "sock", "waiting", "written")
 
     def __init__(self, loop: Loop, sock: Socket, conn: Conn) -> None:
         self.loop = loop
@@ -53,6 +56,7 @@ class Peer:
         self.conn = conn
         self.fd = sock.fileno()
         self.recv = sock.recv
+        self.room = FIRST_READ if isinstance(conn, Client) else READ  # TLS tells only once of what it has decrypted
         self.send = sock.send
         self.left: deque[bytes] = deque()  # output that the socket did not take
         self.waiting = 0  # bytes of it
@@ -147,7 +151,8 @@ class Peer:
             return
         # Peer and connection know each other: they stay until the collector runs, but not with what nobody will read.
         self.left.clear()
-        self.conn.out = []
+        self.conn.out = None
+        self.conn.more = []
         if isinstance(self.conn, Client):
             self.loop.buffered -= self.waiting
             for req in self.conn.queue:
@@ -211,13 +216,15 @@ class Loop:
                     if not event & ~_OUT or peer.conn.closed:
                         continue
                 try:
-                    data = peer.recv(READ)
+                    data = peer.recv(peer.room)
                 except BlockingIOError:
                     continue
                 except OSError as error:
                     self.ended(peer, str(error))
                     continue
                 if data:
+                    if len(data) == peer.room:
+                        peer.room = READ
                     peer.feed(data)
                 else:
                     self.ended(peer, "closed the connection")

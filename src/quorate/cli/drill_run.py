@@ -24,7 +24,7 @@ from quorate.engine.drill import Arena, drill
 from quorate.engine.ground import Ground
 from quorate.engine.healing import Cures, Doer, Patience, guarded, left_behind
 from quorate.engine.lock import held
-from quorate.errors import InvalidInput, Refused, Unreachable, Unsupported
+from quorate.errors import InvalidInput, QuorateError, Refused, Unreachable, Unsupported
 from quorate.faults import DEFAULTS, Settings, catalogue, undo_all
 from quorate.report.text import forecast
 from quorate.transport.ssh import connect
@@ -170,14 +170,20 @@ async def heal_all(cloud_file: Path, names: Sequence[str], *, locked: bool) -> l
 
 async def _heal(op: Operation, ground: Ground, left: Sequence[Path]) -> list[str]:
     doer = Doer(op.transports, ground, op.secrets)
+    failed: list[QuorateError] = []
     for folder in left:
         op.progress(f"undoing what the drill {folder.name} has left")
         cures = Cures(folder)
-        cures.load()
-        await cures.heal(doer, Patience(progress=op.progress))
+        try:
+            cures.load()
+            await cures.heal(doer, Patience(progress=op.progress))
+        except QuorateError as error:  # keeps nobody from undoing the rest
+            failed.append(error)
     for host in op.site.cloud.names:  # of drills whose folder is gone, or somebody else's
         try:
             await doer.do(undo_all(host))
         except Unreachable as error:
             op.progress(f"not looked at: {error.message}")
+    if failed:
+        raise QuorateError("; ".join(error.message for error in failed), hint=failed[0].hint)
     return [folder.name for folder in left]

@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from quorate.core.fault import AwaitWell, OnGround, OnHost, Step
 from quorate.core.secret import Secrets
@@ -106,8 +106,15 @@ class Cures:
         self._write()
 
     def load(self) -> None:
-        """Take what a drill that died has left."""
-        self._steps = _STEPS.validate_json(self._path.read_bytes())
+        """Take what a drill that died has left. QuorateError where its file is damaged."""
+        try:
+            self._steps = _STEPS.validate_json(self._path.read_bytes())
+        except ValidationError as error:
+            raise QuorateError(
+                f"{self._path} is damaged, and says no longer what the drill is to undo: {error.errors()[0]['msg']}",
+                hint="record.jsonl beside it says what was done and to whom: undo that by hand, see that `quorate "
+                "status` is ok, then remove the file.",
+            ) from None
 
     async def heal(self, doer: Doer, patience: Patience, only: Sequence[Step] | None = None) -> None:
         """Undo everything, or only these steps, in order. QuorateError names what could not be; that stays armed."""

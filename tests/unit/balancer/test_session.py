@@ -88,6 +88,10 @@ def test_a_late_reply_never_answers_another_request(stage: Stage) -> None:
         b"VALUE other 0 2\r\nhi\r\nEND\r\n",
         b"VALUE %b 0 2\r\nhi!\r\nEND\r\n",
         b"VALUE %b 0 x\r\nhi\r\nEND\r\n",
+        b"VALUE %b 0 2x\nhi\r\nEND\r\n",
+        b"VALUE %b x 2\r\nhi\r\nEND\r\n",
+        b"VALUE %b 0 2 7\r\nhi\r\nEND\r\n",
+        b"EVIL %b 0 2\r\nhi\r\nEND\r\n",
         b"STORED\r\n",
         b"nonsense\r\n",
     ],
@@ -99,6 +103,18 @@ def test_what_is_no_reply_ends_the_connection_and_another_copy_answers(stage: St
     assert stage.reset == [0]
     stage.say(1, value(key) + b"END\r\n")
     assert stage.answer() == value(key) + b"END\r\n"
+
+
+@pytest.mark.parametrize("length", range(1, len(b"VALUE key 0 12\r\n")))
+def test_a_head_may_come_in_two_pieces(stage: Stage, length: int) -> None:
+    key = stage.key_on(0, 1)
+    stage.ask(b"get %b\r\n" % key)
+    whole = value(key, b"twelve bytes") + b"END\r\n"
+    stage.say(0, whole[:length])
+    assert stage.answer() == b""
+    stage.say(0, whole[length:])
+    assert stage.answer() == whole
+    assert stage.is_quiet
 
 
 def test_what_nobody_asked_for_ends_the_connection(stage: Stage) -> None:

@@ -90,15 +90,21 @@ class World:
     filling: int = 0
     """Looks that will still see that redundancy is on its way."""
     fails: str = ""
+    broken: float = 0.0
+    looks: list[float] = field(default_factory=list)
+    """When, after it was broken."""
     done: list[str] = field(default_factory=list)
     announced: list[Header] = field(default_factory=list)
 
     def execute(self, host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
         match argv[0]:
             case "web-state":
+                if self.broken:
+                    self.looks.append(fake_time.clock().time() - self.broken)
                 return Completed(0, b"ill" if self.down else b"well", b"")
             case "break":
                 self.done.append(f"break {host.name}")
+                self.broken = fake_time.clock().time()
                 assert not self.filling
                 if self.fails:
                     return Completed(0, self.fails.encode(), b"")
@@ -223,6 +229,13 @@ def test_a_drill_says_what_should_happen_breaks_measures_and_undoes_everything(w
 def test_a_fault_is_not_the_second_one_while_redundancy_is_on_its_way(world: World) -> None:
     world.filling = 20
     assert run(world).level == "ok"
+
+
+@pytest.mark.parametrize(("hold", "unwatched"), [(20.0, 6.0), (4.0, 2.0)])
+def test_controllers_are_left_alone_while_they_take_over(world: World, hold: float, unwatched: float) -> None:
+    run(world, replace(FAULT, hold=hold))
+    assert world.looks[0] == pytest.approx(unwatched, abs=0.5)
+    assert world.looks[0] < hold
 
 
 def test_a_cloud_that_never_settles_is_not_broken(world: World) -> None:

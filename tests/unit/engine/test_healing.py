@@ -121,3 +121,12 @@ async def test_what_cannot_be_undone_is_told_stays_armed_and_keeps_nothing_else_
     left.load()
     await left.heal(world.doer, world.patience)
     assert not left.armed
+
+
+@pytest.mark.parametrize("text", [b"", b"[{", b'[{"argv": 7}]', b"\xff"])
+def test_a_damaged_file_is_named_and_nothing_is_guessed(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / ARMED).write_bytes(text)
+    with pytest.raises(QuorateError, match=r"armed\.json is damaged") as error:
+        Cures(tmp_path).load()
+    assert "undo that by hand" in (error.value.hint or "")
+    assert Cures(tmp_path).armed
