@@ -67,7 +67,7 @@ class OnGround:
 
 @dataclass(frozen=True)
 class AwaitWell:
-    """Wait until everything is ok again, at most so many seconds: between the parts of something rolling."""
+    """Wait until everything is ok and as redundant as it was, at most so many seconds: between parts of something."""
 
     timeout: float
 

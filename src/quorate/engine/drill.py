@@ -39,7 +39,7 @@ from quorate.engine import apply, workload
 from quorate.engine.clients import Crew
 from quorate.engine.ground import Ground
 from quorate.engine.healing import Cures, Doer, Patience
-from quorate.engine.onlooker import Onlooker
+from quorate.engine.onlooker import UNWATCHED, Onlooker
 from quorate.engine.recorder import Recorder, room_for
 from quorate.engine.signs import read_signs
 from quorate.errors import QuorateError, Refused, Unreachable, Unsupported
@@ -58,9 +58,6 @@ LONGEST = 900.0
 """Seconds for whose record room is taken."""
 RECENT = 2.0
 """Seconds before a fault in which every client must have succeeded: the slowest begins an operation every half."""
-UNWATCHED = 6.0
-"""Seconds after the fault in which nobody looks: a look costs every controller 0.4 s of a processor, and these are the
-seconds that are measured. Monitoring that looks more often than this is rare."""
 PROVEN = 10.0
 """Seconds in which a fault must be seen to have taken."""
 _TICK = 0.25

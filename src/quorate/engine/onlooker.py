@@ -18,6 +18,9 @@ INTERVAL = 1.0
 """Seconds from the end of one look to the next, at least."""
 REST = 3.0
 """Times as long as a look took nobody looks: it is work for the controllers, and must not be what is measured."""
+UNWATCHED = 6.0
+"""Seconds after a fault in which nobody looks: a look costs every controller 0.4 s of a processor, and these are the
+seconds that are measured. Monitoring that looks more often than this is rare."""
 
 
 @dataclass
@@ -50,10 +53,18 @@ class Onlooker:
         return self.last
 
     async def await_well(self, limit: float) -> None:
-        """Wait until a look shows that everything is ok; QuorateError after so many seconds."""
+        """Wait until everything is ok and as redundant as it was; QuorateError after so many seconds."""
         until = self.now() + limit
-        while (seen := await self.look()).level != "ok":
+        await asyncio.sleep(UNWATCHED)
+        began = self.now()
+        while ill := await self._ill():
             if self.now() > until:
-                why = "; ".join(f"{system}: {reason}" for system, reason in seen.why.items())
-                raise QuorateError(f"not everything was well again within {limit:.0f} s: {why}")
-            await asyncio.sleep(INTERVAL)
+                raise QuorateError(f"not everything was well again within {limit:.0f} s: {'; '.join(ill)}")
+            await asyncio.sleep(max(INTERVAL, REST * (self.now() - began)))
+            began = self.now()
+
+    async def _ill(self) -> tuple[str, ...]:
+        seen = await self.look()
+        if seen.level == "ok":
+            return await apply.settling(self.op)
+        return tuple(f"{system}: {reason}" for system, reason in seen.why.items())

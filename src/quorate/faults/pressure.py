@@ -78,7 +78,7 @@ def clock_moved(host: str, seconds: float, hold: float) -> Fault:
 
 
 def rolling_restart(processes: Sequence[Process], hosts: Sequence[str]) -> Fault:
-    """Restart everything, one controller after the other, each when all is well again."""
+    """Restart everything, one controller after the other, each when all is well and as redundant as before."""
     units = tuple(dict.fromkeys(process.unit for process in processes))
     steps = ((OnHost(host, ("systemctl", "restart", *units), timeout=STARTS), AwaitWell(WELL)) for host in hosts)
     return Fault(
