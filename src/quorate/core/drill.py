@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from quorate.core.failure import Pause
-from quorate.core.fault import Hit, OnHost
+from quorate.core.fault import Hit, Loss, OnHost
 from quorate.model.cloud import Spec
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ class Process:
     """Something of a system that runs on every controller and can be hit by itself.
 
     `port`: where it is talked to, for a deaf port; 0: nowhere. `role`: the part whose holder is hit where nobody says
-    which controller; empty: any. `fenced`: where it dies or hangs, the others cut the power of its controller.
+    which controller; empty: any. `fenced`: losses for which the others cut the power of its controller.
     """
 
     word: str
     unit: str
     port: int = 0
     role: str = ""
-    fenced: bool = False
+    fenced: frozenset[Loss] = frozenset()
 
 
 @dataclass(frozen=True)

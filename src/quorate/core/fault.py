@@ -29,6 +29,8 @@ class Loss(StrEnum):
     SILENT = "silent"  # no answer of any kind: no power, frozen, cut off
     HUNG = "hung"  # connections are taken, or ignored, and nothing is answered: a stopped process, a deaf port
     REFUSED = "refused"  # its kernel says at once that nobody is there
+    SPLIT = "split"  # no answer to the other controllers; clients go on reaching it
+    FENCED = "fenced"  # nothing is wrong with it until the others take its power
     DRAINED = "drained"  # it said goodbye
 
 

@@ -34,7 +34,7 @@ def partitioned(cloud: Cloud, kind: str, summary: str, grudge: Grudge, hold: flo
     return Fault(
         kind,
         summary,
-        tuple(Hit(host, MACHINE, Loss.SILENT) for host in at_risk(grudge)),
+        tuple(Hit(host, MACHINE, Loss.SPLIT) for host in at_risk(grudge)),
         inject=tuple(_drop_from(cloud, host, grudge[host], kind) for host in deaf),
         heal=tuple(_mend(host) for host in deaf),
         proof=tuple(_ruled(host, kind) for host in deaf),
@@ -50,7 +50,7 @@ def port_deaf(process: Process, host: str, hold: float) -> Fault:
     return Fault(
         kind,
         f"port {process.port} of {process.word} on {host} hears only {host} itself",
-        (Hit(host, process.word, Loss.HUNG),),
+        (Hit(host, process.word, Loss.SILENT),),
         inject=(OnHost(host, ("nft", "-f", "-"), _table(rule)),),
         heal=(_mend(host),),
         proof=(_ruled(host, kind),),

@@ -62,7 +62,7 @@ def stopped(process: Process, host: str, hold: float) -> Fault:
 
 def _lost(process: Process, host: str, loss: Loss) -> tuple[Hit, ...]:
     """The process, and all of its controller where that loses its power for it."""
-    return (Hit(host, process.word, loss), *([Hit(host, MACHINE, Loss.SILENT)] if process.fenced else []))
+    return (Hit(host, process.word, loss), *([Hit(host, MACHINE, Loss.FENCED)] if loss in process.fenced else []))
 
 
 def _inject(process: Process, host: str, kind: str, act: str, until: str = ":") -> OnHost:

@@ -29,7 +29,7 @@ LOSSES = {
     "web-killed": Loss.REFUSED,
     "web-frozen": Loss.HUNG,
     "web-stopped": Loss.DRAINED,
-    "web-port-deaf": Loss.HUNG,
+    "web-port-deaf": Loss.SILENT,
     "disk-full": Loss.HUNG,
 }
 RULED = [kind for kind in sorted(KINDS) if kind.startswith(("partition", "one-way"))]
@@ -168,6 +168,6 @@ def test_a_cut_off_host_mends_itself_when_its_time_is_over() -> None:
 def test_whose_loss_costs_a_controller_its_power_takes_the_controller(
     act: Callable[[Process, str, float], Fault], whole: bool
 ) -> None:
-    hits = act(Process("membership", "corosync.service", fenced=True), "one", 1.0).hits
-    assert (Hit("one", MACHINE, Loss.SILENT) in hits) is whole
+    hits = act(Process("membership", "corosync.service", fenced=frozenset({Loss.REFUSED, Loss.HUNG})), "one", 1.0).hits
+    assert (Hit("one", MACHINE, Loss.FENCED) in hits) is whole
     assert {hit.part for hit in act(Process("web", "web.service"), "one", 1.0).hits} == {"web"}

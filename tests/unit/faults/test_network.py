@@ -46,8 +46,8 @@ def test_who_hears_everybody_has_no_rules() -> None:
 def test_whoever_may_be_lost_is_hit() -> None:
     where = cloud(3)
     assert partitioned(partition.bridge(where.names), where).hits == (
-        Hit("c1", "machine", Loss.SILENT),
-        Hit("c3", "machine", Loss.SILENT),
+        Hit("c1", "machine", Loss.SPLIT),
+        Hit("c3", "machine", Loss.SPLIT),
     )
     assert partitioned(partition.bridge(where.names), where).lost == 1
     assert partitioned(partition.ring(where.names), where).lost == 2

@@ -15,7 +15,8 @@ PART = "membership"
 
 def processes(_spec: CorosyncSpec, site: Site) -> Sequence[Process]:
     """Corosync speaks UDP to itself only: no port that could go deaf by itself."""
-    return (Process(PART, "corosync.service", role="virtual-ip", fenced=site.cloud.is_fenced),)
+    fenced = frozenset({Loss.REFUSED, Loss.HUNG} if site.cloud.is_fenced else ())
+    return (Process(PART, "corosync.service", role="virtual-ip", fenced=fenced),)
 
 
 def reacts(spec: CorosyncSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:

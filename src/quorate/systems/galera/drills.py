@@ -25,13 +25,19 @@ def data(_spec: Galera, _site: Site) -> Sequence[DataFolder]:
     return (DataFolder(DATA, UNIT, PART),)
 
 
+def _falls_silent(hit: Hit) -> bool:
+    """Whether other members hear no more of it. A deaf port is only clients': members talk at one of their own."""
+    deaf = hit.part == PART and hit.loss is Loss.SILENT
+    return hit.part in {MACHINE, PART} and hit.loss is not Loss.DRAINED and not deaf
+
+
 def reacts(spec: Galera, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
     """Any member that falls silent holds up every commit until the others have evicted it.
 
     Source: Galera's documentation, evs.keepalive_period, evs.suspect_timeout, evs.inactive_check_period,
     evs.join_retrans_period (templates/99-quorate.cnf.j2 sets all of them).
     """
-    lost = [hit.host for hit in hits if hit.part in {MACHINE, PART} and hit.loss is not Loss.DRAINED]
+    lost = [hit.host for hit in hits if _falls_silent(hit)]
     if not lost:
         return ()
     stages = (

@@ -17,6 +17,15 @@ AGENT = "/usr/lib/ocf/resource.d/quorate/proxy"
 SOCKET = "/run/haproxy/admin.sock"
 
 
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+
+def seconds(time: str) -> float:
+    """Read a time as HAProxy does, with its unit: `500ms`, `2s`, `1m`."""
+    number = time.rstrip("ms")
+    return int(number) * _UNITS[time[len(number) :]]
+
+
 class HaproxySpec(Spec):
     """The proxy that stands on the VIPs and sends clients to the controllers' healthy servers."""
 

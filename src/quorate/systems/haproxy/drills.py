@@ -11,7 +11,7 @@ from quorate.core.drill import Drills, Process, Roles, Sign
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Frontend, Site
-from quorate.systems.haproxy.config import HaproxySpec, frontends
+from quorate.systems.haproxy.config import HaproxySpec, frontends, seconds
 from quorate.systems.haproxy.workloads import workloads
 
 PART = "proxy"
@@ -24,7 +24,7 @@ def processes(_spec: HaproxySpec, _site: Site) -> Sequence[Process]:
     return (Process(PART, "haproxy.service", role="virtual-ip"),)
 
 
-def reacts(_spec: HaproxySpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
+def reacts(spec: HaproxySpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
     """It dies itself, or a server behind it is lost."""
     holder = roles.get("virtual-ip", "")
     found = []
@@ -34,7 +34,8 @@ def reacts(_spec: HaproxySpec, site: Site, roles: Roles, hits: Sequence[Hit]) ->
             found.append(Pause("virtual_ip", f"the proxy of {holder} is gone", (back,), takes_over=(holder,)))
         for endpoint, via in frontends(site):
             if hit.part in {MACHINE, endpoint.kind} and (not via.one_active or hit.host == _active(roles, site)):
-                stages = detection(via, hit.loss)
+                deaf = via.one_active and hit.loss is Loss.SILENT and hit.part != MACHINE
+                stages = _passed_over(spec) if deaf else detection(via, hit.loss)
                 because = f"the server for {endpoint.kind} on {hit.host} is lost"
                 left = tuple(name for name in site.cloud.names if name != hit.host)
                 if stages:
@@ -45,6 +46,15 @@ def reacts(_spec: HaproxySpec, site: Site, roles: Roles, hits: Sequence[Hit]) ->
 def _active(roles: Roles, site: Site) -> str:
     """Who has the clients where only one may: as they say, or the first of the file."""
     return roles.get("writer", site.cloud.names[0])
+
+
+def _passed_over(spec: HaproxySpec) -> tuple[Stage, ...]:
+    """How long clients wait for a server whose port takes nobody, though its check, at another port, is content.
+
+    Source: HAProxy's configuration manual, `timeout connect`, `observe layer4`, `error-limit`.
+    """
+    waits = Stage("a connection waits in vain", seconds(spec.connect_timeout), "timeout connect")
+    return (waits, Stage("so do two more", 0.3, "error-limit 3; at ten clients a second"))
 
 
 def detection(via: Frontend, loss: Loss) -> tuple[Stage, ...]:

@@ -23,13 +23,15 @@ LEADER = 1.0
 """Seconds that Pacemaker's leader may wait for updates of its database before it acts."""
 START = 0.5
 """Seconds to start an address and to announce it."""
+_STARTED = Stage("the address is started and announced", START, _MEASURED)
 MOVE = 0.3
 """Seconds to stop an address here and start it there."""
 
 
-def processes(_spec: PacemakerSpec, _site: Site) -> Sequence[Process]:
-    """Its daemons can die and hang without the VIP noticing: they only watch."""
-    return (Process(PART, "pacemaker.service", role=ROLE),)
+def processes(_spec: PacemakerSpec, site: Site) -> Sequence[Process]:
+    """Its daemons can hang without anybody noticing: they only watch. Where they die others must think the worst."""
+    fenced = frozenset({Loss.REFUSED} if site.cloud.is_fenced else ())
+    return (Process(PART, "pacemaker.service", role=ROLE, fenced=fenced),)
 
 
 def standby(_spec: PacemakerSpec, _site: Site, host: str) -> Standby:
@@ -54,10 +56,15 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
     for hit in hits:
         if hit.host != holder:
             continue
-        lost = hit.part in {MACHINE, "membership"}
-        if lost and hit.loss is not Loss.DRAINED:
+        if hit.part == MACHINE and hit.loss in {Loss.SPLIT, Loss.FENCED} and site.cloud.is_fenced:
+            found.append(pause(f"{holder} has it until its power is cut", _STARTED))
+            if hit.loss is Loss.SPLIT:
+                why, stages = f"{holder} reaches nobody behind it until then", _after_a_loss(site)
+                kinds = [f"proxy:{endpoint.kind}" for endpoint in site.endpoints if endpoint.frontend]
+                found += [Pause(kind, why, stages, after=("membership",), takes_over=others) for kind in kinds]
+        elif hit.part == MACHINE and hit.loss is not Loss.DRAINED:
             found.append(pause(f"{holder} held it and is lost", *_after_a_loss(site), after=("membership",)))
-        elif hit.loss is Loss.DRAINED and (lost or hit.part == PART):
+        elif hit.part in {MACHINE, "membership", PART} and hit.loss is Loss.DRAINED:
             found.append(pause(f"{holder} gives it away", Stage("the address moves", MOVE, _MEASURED)))
         elif hit.part == "proxy" and hit.loss is Loss.HUNG:
             watch = Stage("it is looked at", float(spec.monitor_seconds), "monitor interval of ocf:quorate:proxy")
@@ -69,7 +76,7 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
 def _after_a_loss(site: Site) -> tuple[Stage, ...]:
     fencing = (Stage("its power is cut", FENCING, _MEASURED),) if site.cloud.is_fenced else ()
     leader = Stage("the leader waits for updates", LEADER, _MEASURED)
-    return (*fencing, leader, Stage("the address is started and announced", START, _MEASURED))
+    return (*fencing, leader, _STARTED)
 
 
 SIGNS = (
