@@ -133,7 +133,7 @@ def test_a_real_disk_is_never_filled(bench: Bench) -> None:
 
 def test_everything_twice_is_as_once(bench: Bench) -> None:
     bench.run("disk away; disk away; disk fill; disk fill; disk free; disk free; disk back; disk back")
-    assert bench.asked() == ["stop", "start", "is-active", "is-active", "stop", "start"]
+    assert bench.asked() == ["stop", "start", "restart", "is-active", "is-active", "stop", "start"]
 
 
 def test_a_file_system_below_it_is_refused(bench: Bench) -> None:

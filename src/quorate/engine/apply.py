@@ -36,7 +36,7 @@ class Clock:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
-_BACK = 10
+_BACK = 19
 """How far a look stands back (nice(1)) that is taken while others use the cloud: it must not be what they notice."""
 
 

@@ -2,7 +2,7 @@
 #
 #   away   the unit stops, FOLDER is copied into memory (a tmpfs of its size and ROOM MiB); once complete, the copy is
 #          laid over FOLDER and the unit starts. UNDER shows FOLDER's own disk, which stays as it is until the copy back.
-#   fill   a ballast takes all the room; `free` takes it away; `full` says whether it is so
+#   fill   a ballast takes all the room; `free` takes it away and restarts the unit; `full` says whether it is so
 #   back   the unit stops, everything is copied to FOLDER's own disk beside the old and synced, the memory is given up,
 #          the old makes way for the new, the unit starts
 #
@@ -74,7 +74,12 @@ full() {
 
 free() {
   in_memory || return 0
-  rm -f "$ballast"
+  if [ -e "$ballast" ]; then
+    : > "$ballast"
+    systemctl reset-failed "$unit" 2>/dev/null || :
+    systemctl restart "$unit" # that could not write may have given up: MariaDB leaves its cluster, and stays out
+    rm -f "$ballast"
+  fi
   systemctl is-active --quiet "$unit" || start
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from quorate.core.drill import Drills, Process, Roles
 from quorate.core.failure import Pause, Stage
@@ -13,10 +14,12 @@ from quorate.systems.cache.engines import UNITS
 from quorate.systems.cache.workloads import workloads
 
 FUNCTION = "cache"
+WAITED_FOR = "cache:waited-for"
+"""What rests on nothing but that the cache says something."""
 PART = "cache"
-BACK = 1.5
+BACK = 2.0
 """Seconds until one that died serves again: RestartSec=100ms, Python's start, a look at the servers (measured)."""
-WATCHDOG = 10.0
+WATCHDOG = 3.0
 """Seconds after which the service manager ends a balancer that says nothing: WatchdogSec."""
 
 
@@ -31,6 +34,8 @@ def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> 
     for hit in hits:
         if hit.part == PART and hit.loss is not Loss.DRAINED:
             found.append(_daemon(spec, hit))
+            if hit.loss is Loss.HUNG and found[-1] is not None:  # who is refused goes on without, who waits does not
+                found.append(replace(found[-1], function=WAITED_FOR))
         elif hit.part in {MACHINE, "cache-servers"} and spec.engine != "quorate":
             found.append(_servers(spec, hit))
     return [pause for pause in found if pause is not None]

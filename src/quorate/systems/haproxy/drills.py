@@ -66,14 +66,15 @@ def detection(via: Frontend, loss: Loss) -> tuple[Stage, ...]:
     serve: there the second attempt, a second later, finds the next one.
     """
     inter, fast = via.inter / 1000, via.fast_inter / 1000
-    if loss is Loss.DRAINED:
-        return ()
     if loss is not Loss.HUNG and not via.one_active:
         return ()
+    refused = Stage("a refused client tries once more", 1.0, "retries 1, redispatch")
+    if loss is Loss.DRAINED:
+        return (refused,)
     asks = Stage("the next check is due", inter, "inter")
     again = Stage(f"{via.fall} checks fail", fast * (via.fall - 1), "fastinter x (fall - 1)")
     if loss is Loss.REFUSED:
-        return (asks, again, Stage("a refused client tries once more", 1.0, "retries 1, redispatch"))
+        return (asks, again, refused)
     silent = Stage(f"{via.fall} checks wait in vain", inter * via.fall, "inter x fall")
     return (asks, silent, again)
 

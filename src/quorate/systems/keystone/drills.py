@@ -19,8 +19,8 @@ DRILLS = Drills[KeystoneSpec](
     processes=processes,
     uses={
         # A token is signed, not stored, and a cache that is gone is a miss; who asks for one is in the database.
-        "token_validation": ("virtual_ip", "proxy:identity"),
-        "token_issue": ("virtual_ip", "proxy:identity", "database_write"),
+        "token_validation": ("virtual_ip", "proxy:identity", "cache:waited-for"),
+        "token_issue": ("virtual_ip", "proxy:identity", "cache:waited-for", "database_write"),
     },
     workloads=workloads,
 )

@@ -23,9 +23,13 @@ LEADER = 1.0
 """Seconds that Pacemaker's leader may wait for updates of its database before it acts."""
 START = 0.5
 """Seconds to start an address and to announce it."""
+NEWS = 0.4
+"""Seconds until the leader has heard of something and decided."""
+_NEWS = Stage("the leader hears of it and decides", NEWS, _MEASURED)
 _STARTED = Stage("the address is started and announced", START, _MEASURED)
-MOVE = 0.3
+MOVE = 0.4
 """Seconds to stop an address here and start it there."""
+_MOVED = Stage("the address moves", MOVE, _MEASURED)
 
 
 def processes(_spec: PacemakerSpec, site: Site) -> Sequence[Process]:
@@ -57,19 +61,22 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
         if hit.host != holder:
             continue
         if hit.part == MACHINE and hit.loss in {Loss.SPLIT, Loss.FENCED} and site.cloud.is_fenced:
-            found.append(pause(f"{holder} has it until its power is cut", _STARTED))
+            found.append(pause(f"{holder} has it until its power is cut", _NEWS, _STARTED))
             if hit.loss is Loss.SPLIT:
                 why, stages = f"{holder} reaches nobody behind it until then", _after_a_loss(site)
                 kinds = [f"proxy:{endpoint.kind}" for endpoint in site.endpoints if endpoint.frontend]
                 found += [Pause(kind, why, stages, after=("membership",), takes_over=others) for kind in kinds]
         elif hit.part == MACHINE and hit.loss is not Loss.DRAINED:
             found.append(pause(f"{holder} held it and is lost", *_after_a_loss(site), after=("membership",)))
-        elif hit.part in {MACHINE, "membership", PART} and hit.loss is Loss.DRAINED:
-            found.append(pause(f"{holder} gives it away", Stage("the address moves", MOVE, _MEASURED)))
-        elif hit.part == "proxy" and hit.loss is Loss.HUNG:
+        elif hit.part == MACHINE and hit.loss is Loss.DRAINED:
+            found.append(pause(f"{holder} gives it away while all else stops", _NEWS, _MOVED))
+        elif hit.part in {"membership", PART} and hit.loss is Loss.DRAINED:
+            found.append(pause(f"{holder} gives it away", _MOVED))
+        elif hit.part == "proxy" and hit.loss in {Loss.HUNG, Loss.DRAINED}:
             watch = Stage("it is looked at", float(spec.monitor_seconds), "monitor interval of ocf:quorate:proxy")
             patience = Stage("it may take a second to answer", 1.0, "ocf:quorate:proxy, answers()")
-            found.append(pause(f"the proxy of {holder} hangs", watch, patience, Stage("it moves", MOVE, _MEASURED)))
+            waits = (watch, patience) if hit.loss is Loss.HUNG else (watch,)
+            found.append(pause(f"the proxy of {holder} does not answer", *waits, _NEWS, _MOVED))
     return found
 
 
