@@ -25,6 +25,7 @@ START = 0.5
 """Seconds to start an address and to announce it."""
 NEWS = 0.4
 """Seconds until the leader has heard of something and decided."""
+_AGENT = Stage("the agent that looks is started", 0.3, _MEASURED)
 _NEWS = Stage("the leader hears of it and decides", NEWS, _MEASURED)
 _STARTED = Stage("the address is started and announced", START, _MEASURED)
 MOVE = 0.4
@@ -76,7 +77,7 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
             watch = Stage("it is looked at", float(spec.monitor_seconds), "monitor interval of ocf:quorate:proxy")
             patience = Stage("it may take a second to answer", 1.0, "ocf:quorate:proxy, answers()")
             waits = (watch, patience) if hit.loss is Loss.HUNG else (watch,)
-            found.append(pause(f"the proxy of {holder} does not answer", *waits, _NEWS, _MOVED))
+            found.append(pause(f"the proxy of {holder} does not answer", *waits, _AGENT, _NEWS, _MOVED))
     return found
 
 
