@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from quorate.balancer.config import Config
 from quorate.balancer.health import LASTING
 from quorate.balancer.session import Backend
+from quorate.balancer.sockets import unpaced
 from quorate.balancer.worker import Worker
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class Opening:
             return
         host, port = call.sock.getsockname()[:2]
         call.backend.local = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if call.sock.getpeername()[0] == host:
+            unpaced(call.sock)
         if self.secure is None:
             self._stands(fd, call.sock)
         else:

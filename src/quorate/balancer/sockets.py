@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -19,6 +20,9 @@ _INFO = struct.Struct("=B51xI")
 """Of the kernel's `tcp_info`: the state, and the milliseconds since data came last."""
 _CLOSE_WAIT = 8
 """The state of a connection that the other end has closed."""
+
+
+_OWN = {"127.0.0.1", "::1"}
 
 
 @dataclass
@@ -122,7 +126,18 @@ def bound(address: Address, *, shared: bool = False) -> socket.socket:
     if shared:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind((address.host, address.port))
+    if sock.getsockname()[0] in _OWN:
+        unpaced(sock)
     return sock
+
+
+def unpaced(sock: socket.socket) -> None:
+    """Do without pacing where nothing leaves this machine; whoever is accepted at a listener inherits that.
+
+    Where BBR is the host's congestion control it spreads out every reply, with a timer of the kernel's.
+    """
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")  # the one that every kernel has
 
 
 def has_given_up(client: socket.socket, seconds: float) -> bool:
