@@ -28,7 +28,7 @@ NEWS = 0.4
 _AGENT = Stage("the agent that looks is started", 0.3, _MEASURED)
 _NEWS = Stage("the leader hears of it and decides", NEWS, _MEASURED)
 _STARTED = Stage("the address is started and announced", START, _MEASURED)
-MOVE = 0.4
+MOVE = 0.3
 """Seconds to stop an address here and start it there."""
 _MOVED = Stage("the address moves", MOVE, _MEASURED)
 
@@ -62,7 +62,7 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
         if hit.host != holder:
             continue
         if hit.part == MACHINE and hit.loss in {Loss.SPLIT, Loss.FENCED} and site.cloud.is_fenced:
-            found.append(pause(f"{holder} has it until its power is cut", _NEWS, _STARTED))
+            found.append(pause(f"{holder} has it until its power is cut", _MOVED))
             if hit.loss is Loss.SPLIT:
                 why, stages = f"{holder} reaches nobody behind it until then", _after_a_loss(site)
                 kinds = [f"proxy:{endpoint.kind}" for endpoint in site.endpoints if endpoint.frontend]
