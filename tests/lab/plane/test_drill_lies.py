@@ -56,10 +56,3 @@ def test_commits_that_are_not_on_disk_are_lost_with_all_three(plane: Plane) -> N
     (result,) = drill(plane, "all-at-once", "--beyond-redundancy", codes=(1, 4))
     assert finding(result, "lost")["level"] == "failing"
     assert result["lost"] > 0
-
-
-def test_a_proxy_that_serves_a_server_again_as_it_left_it_reads_what_is_old(plane: Plane) -> None:
-    engine = {"engine": "twemproxy"}
-    edit(plane, lambda cloud: cloud.setdefault("systems", {}).update(cache=engine))
-    (result,) = drill(plane, "cache-servers-port-deaf", codes=(1,))
-    assert finding(result, "stale")["level"] == "failing"
