@@ -92,7 +92,8 @@ async def validating(op: Cloud, seconds: float) -> list[Operation]:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             await asyncio.sleep(min(CHUNK, left))
-            say(f"{max(0.0, left) / 60:.0f} min left, load {os.getloadavg()[0]:.1f}, {len(history)} validations")
+            left = max(0.0, until - time.monotonic())
+            say(f"{left / 60:.0f} min left, load {os.getloadavg()[0]:.1f}, {len(history)} validations")
         await crew.stop()
     finally:
         await crew.close()

@@ -30,18 +30,19 @@ def processes(spec: CacheSpec, _site: Site) -> Sequence[Process]:
 
 def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
     """What the engine's clients see. Other engines' figures: docs/balancer-faults.md."""
-    found = []
+    found: list[Pause | None] = []
     for hit in hits:
         if hit.part == PART and hit.loss is not Loss.DRAINED:
-            found.append(_daemon(spec, hit))
-            if hit.loss is Loss.HUNG and found[-1] is not None:  # who is refused goes on without, who waits does not
-                found.append(replace(found[-1], function=WAITED_FOR))
+            pause = _daemon(spec, hit)
+            found.append(pause)
+            if hit.loss is Loss.HUNG:  # who is refused goes on without, who waits does not
+                found.append(replace(pause, function=WAITED_FOR))
         elif hit.part in {MACHINE, "cache-servers"} and spec.engine != "quorate":
             found.append(_servers(spec, hit))
     return [pause for pause in found if pause is not None]
 
 
-def _daemon(spec: CacheSpec, hit: Hit) -> Pause | None:
+def _daemon(spec: CacheSpec, hit: Hit) -> Pause:
     back = Stage("systemd starts it again", BACK, "RestartSec of the engine's unit, and its start")
     because = f"the cache's engine on {hit.host} is gone"
     if hit.loss is Loss.REFUSED:

@@ -25,11 +25,11 @@ START = 0.5
 """Seconds to start an address and to announce it."""
 NEWS = 0.4
 """Seconds until the leader has heard of something and decided."""
+MOVE = 0.3
+"""Seconds to stop an address here and start it there."""
 _AGENT = Stage("the agent that looks is started", 0.3, _MEASURED)
 _NEWS = Stage("the leader hears of it and decides", NEWS, _MEASURED)
 _STARTED = Stage("the address is started and announced", START, _MEASURED)
-MOVE = 0.3
-"""Seconds to stop an address here and start it there."""
 _MOVED = Stage("the address moves", MOVE, _MEASURED)
 
 
@@ -69,7 +69,7 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
                 found += [Pause(kind, why, stages, after=("membership",), takes_over=others) for kind in kinds]
         elif hit.part == MACHINE and hit.loss is not Loss.DRAINED:
             found.append(pause(f"{holder} held it and is lost", *_after_a_loss(site), after=("membership",)))
-        elif hit.part == MACHINE and hit.loss is Loss.DRAINED:
+        elif hit.part == MACHINE:
             found.append(pause(f"{holder} gives it away while all else stops", _NEWS, _MOVED))
         elif hit.part in {"membership", PART} and hit.loss is Loss.DRAINED:
             found.append(pause(f"{holder} gives it away", _MOVED))
