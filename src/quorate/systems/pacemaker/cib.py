@@ -53,6 +53,9 @@ def _properties(parent: Element, spec: PacemakerSpec, site: Site) -> None:
         # Above the load that this allows a core, actions wait for each other: a busy cloud would get its VIP seconds
         # later, for the sake of three actions. Pacemaker's default is 80 %.
         "load-threshold": "1000%",
+        # Whoever decides while updates of the state are still on their way waits a whole fixed second and asks again
+        # (controld's do_pe_invoke_callback): a few beats of patience first are cheaper. Pacemaker's default is 0.
+        "transition-delay": "150ms",
     }
     if len(cloud.names) == 2 and cloud.is_fenced:
         values["priority-fencing-delay"] = f"{spec.two_node_delay_seconds}s"
