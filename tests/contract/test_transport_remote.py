@@ -119,6 +119,20 @@ async def test_a_look_stands_back() -> None:
     assert answer == Answer(code=0, out=f"{os.nice(0) + 7}\n", err="")
 
 
+GROUP = Path("/proc/self/autogroup")
+
+
+@pytest.mark.skipif(not GROUP.exists(), reason="a kernel without CONFIG_SCHED_AUTOGROUP")
+@pytest.mark.parametrize("argv", [("python3", "-c", f"print(open('{GROUP}').read())"), ("cat", str(GROUP))])
+async def test_a_look_stands_back_as_one_session_among_others(argv: tuple[str, ...]) -> None:
+    own = GROUP.read_text()  # noqa: ASYNC240 - one look
+    request = observe_request([], {"a": [Question("q", argv)]}, nice=7)
+    reply = await LocalTransport("c1").run(request.argv, request.stdin, timeout=request.timeout)
+    answer = read_observed("c1", reply).answers["a"]["q"]
+    assert f" nice {os.nice(0) + 7}\\n" in repr(answer)
+    assert GROUP.read_text() == own  # noqa: ASYNC240 - one look
+
+
 def unit(name: str) -> dict[str, str]:
     return {"id": name, "kind": "unit", "name": name}
 

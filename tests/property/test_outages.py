@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.core.history import Operation, gaps, outages
+from quorate.core.history import Operation, outages
 
 LASTING = 3.0
 
@@ -70,8 +70,17 @@ def test_whatever_was_seen_outages_are_in_order_apart_and_hold_all_failures(
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 5)), min_size=2), st.floats(0.1, 5))
-def test_gaps_are_times_without_any_success(seen: list[tuple[float, float]], threshold: float) -> None:
+def test_patient_clients_see_the_times_in_which_they_waited_and_nobody_was_served(
+    seen: list[tuple[float, float]], stall: float
+) -> None:
     operations = [Operation(start, start + took, "ok") for start, took in seen]
-    for before, after in gaps(operations, threshold):
-        assert after - before > threshold
-        assert not any(before < operation.end < after for operation in operations)
+    ends = sorted(operation.end for operation in operations)
+    found = outages(operations, stall=stall)
+    for outage in found:
+        assert outage.failed == 0
+        assert outage.seconds > stall
+        assert not any(outage.began < end < outage.ended for end in ends)
+    for last, following in pairwise(sorted(set(ends))):
+        due = min((o.start for o in operations if o.start >= last), default=following)
+        if following - due > stall:
+            assert any(outage.began <= due and following <= outage.ended for outage in found)

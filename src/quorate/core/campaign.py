@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.core.failure import LOOSE, NOTICEABLE, holds
+from quorate.core.failure import LOOSE, holds, kept, tells
 from quorate.core.findings import Campaign, CampaignDrill, CampaignRow, FunctionRow, Result
 
 HOLDERS = "vip-holders"
@@ -45,9 +45,9 @@ def not_held(row: CampaignRow) -> str:
     predicted, worst, median = row.predicted_s, row.worst_s, row.median_s
     if predicted is None or worst is None or median is None:
         return "it was never measured"
-    if worst > max(predicted, NOTICEABLE):
+    if not kept(predicted, worst, row.resolution_s):
         return f"out for {worst:.2f} s, which is longer than the {predicted:.2f} s that were predicted"
-    if predicted > max(LOOSE * median, NOTICEABLE):
+    if not tells(predicted, median, row.resolution_s):
         return f"{predicted:.2f} s were predicted, more than {LOOSE:g} times the median of {median:.2f} s"
     return "one run was longer than what was predicted of that run"
 
@@ -67,15 +67,17 @@ def _row(drill: str, function: str, rows: Sequence[FunctionRow]) -> CampaignRow:
     predicted = max(bounds) if len(bounds) == len(rows) else None
     measured = tuple(row.measured_s for row in rows if row.measured_s is not None)
     unseen = len(rows) - len(measured)
-    kept = not any(row.held is False for row in rows)
+    each = not any(row.held is False for row in rows)
+    resolution = max(row.resolution_s for row in rows)
     return CampaignRow(
         drill=drill,
         function=function,
         objective_s=min((row.objective_s for row in rows if row.objective_s is not None), default=None),
         predicted_s=predicted,
         measured_s=measured,
+        resolution_s=resolution,
         unseen=unseen,
-        held=predicted is None or (holds(predicted, measured) and kept and not unseen),
+        held=predicted is None or (holds(predicted, measured, resolution) and each and not unseen),
     )
 
 

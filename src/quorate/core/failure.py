@@ -96,14 +96,21 @@ def _length(chain: Sequence[Pause]) -> float:
     return sum(pause.seconds for pause in chain)
 
 
-def holds(predicted: float | None, measured: Sequence[float]) -> bool:
-    """Whether a bound was kept by every run and says something: not more than LOOSE times the median of the runs.
+def kept(predicted: float, measured: float, resolution: float) -> bool:
+    """Whether a bound was kept. Whoever asks every `resolution` seconds knows a begin and an end no better."""
+    return measured <= max(predicted, NOTICEABLE) + resolution
 
-    Pauses that nobody notices are all alike; what is bounded by nothing holds whatever happens.
-    """
+
+def tells(predicted: float, median: float, resolution: float) -> bool:
+    """Whether a bound says something: it is not more than LOOSE times what is usual, or nobody would notice."""
+    return predicted <= max(LOOSE * (median + resolution), NOTICEABLE)
+
+
+def holds(predicted: float | None, measured: Sequence[float], resolution: float = 0.0) -> bool:
+    """Whether a bound was kept by every run and says something; what is bounded by nothing holds whatever happens."""
     if predicted is None or not measured:
         return predicted is None
     ordered = sorted(measured)
     middle = len(ordered) // 2
     median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return max(ordered) <= max(predicted, NOTICEABLE) and predicted <= max(LOOSE * median, NOTICEABLE)
+    return kept(predicted, max(ordered), resolution) and tells(predicted, median, resolution)

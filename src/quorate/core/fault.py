@@ -36,11 +36,15 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True)
 class Hit:
-    """What a fault takes: a part of a controller, `machine` for all of it, or one of its processes by its word."""
+    """What a fault takes: a part of a controller, `machine` for all of it, or one of its processes by its word.
+
+    `lasts`: seconds for which it is kept from coming back; 0: it is not, or nobody can say.
+    """
 
     host: str
     part: str
     loss: Loss
+    lasts: float = 0.0
 
 
 MACHINE = "machine"

@@ -48,15 +48,16 @@ class Latency(_Value):
 class FunctionRow(_Value):
     """One function in one run. Seconds; None: it could not be seen, or nothing bounds it.
 
-    `measured_s`: the longest outage of any client of the function that the fault does not take itself; `held`: whether
-    the prediction was kept (its looseness takes several runs to judge).
+    `measured_s`: the longest outage of any client of the function that the fault does not take itself; `resolution_s`:
+    how often the slowest of them asks, so that much may be missing or be too much; `held`: whether the prediction was
+    kept (its looseness takes several runs to judge).
     """
 
     function: str
     objective_s: float | None
     predicted_s: float | None
     measured_s: float | None
-    gap_s: float = 0.0
+    resolution_s: float = 0.0
     operations: int = 0
     failed: int = 0
     unknown: int = 0
@@ -110,6 +111,7 @@ class CampaignRow(_Value):
     """One drill and one function over all runs. `held`: every run within the bound, and the bound says something.
 
     `measured_s` has a figure for each run in which the function could be seen; `unseen` counts the others.
+    `resolution_s`: how exact these figures are.
     """
 
     drill: str
@@ -117,6 +119,7 @@ class CampaignRow(_Value):
     objective_s: float | None
     predicted_s: float | None
     measured_s: tuple[float, ...]
+    resolution_s: float = 0.0
     unseen: int = 0
     held: bool
 

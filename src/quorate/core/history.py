@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
@@ -30,7 +31,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Outage:
-    """From the start of the first operation that did not succeed to the end of the first lasting success."""
+    """A time in which the function was not there. `failed`: operations that did not succeed; 0: all did, too late."""
 
     began: float
     ended: float
@@ -42,14 +43,29 @@ class Outage:
         return self.ended - self.began
 
 
-def outages(history: Sequence[Operation], *, lasting: float = 3.0) -> tuple[Outage, ...]:
-    """Find the outages, oldest first.
+STALL = 0.5
+"""Seconds in which somebody waits and nobody is served: an outage, though all may succeed in the end."""
 
-    A success lasts when no operation begun within the next `lasting` seconds fails. An outage without a lasting success
-    ends, as far as was seen, with the last operation.
+
+def outages(history: Sequence[Operation], *, lasting: float = 3.0, stall: float = STALL) -> tuple[Outage, ...]:
+    """Find the outages, oldest first and apart.
+
+    One is from the start of the first operation that did not succeed to the end of the first lasting success, which is
+    one within whose next `lasting` seconds no operation that fails begins; without any it ends, as far as was seen,
+    with the last operation. The other kind is a time of more than `stall` seconds in which none succeeded, from the
+    start of the first operation that was due in it: clients that are patient enough see a failover only so.
     """
     ordered = sorted(history, key=lambda operation: operation.start)
     found: list[Outage] = []
+    for one in sorted([*_failing(ordered, lasting), *_stalls(ordered, stall)], key=lambda outage: outage.began):
+        if found and one.began < found[-1].ended:
+            before = found.pop()
+            one = Outage(before.began, max(before.ended, one.ended), before.failed + one.failed)  # noqa: PLW2901
+        found.append(one)
+    return tuple(found)
+
+
+def _failing(ordered: Sequence[Operation], lasting: float) -> Iterator[Outage]:
     position = 0
     while position < len(ordered):
         if ordered[position].outcome == "ok":
@@ -65,20 +81,19 @@ def outages(history: Sequence[Operation], *, lasting: float = 3.0) -> tuple[Outa
         after = [operation.end for operation in ordered[last + 1 :] if operation.outcome == "ok"]
         ended = min(after, default=max(operation.end for operation in ordered[first:]))
         failed = sum(operation.outcome != "ok" for operation in ordered[first : last + 1])
-        found.append(Outage(ordered[first].start, ended, failed))
+        yield Outage(ordered[first].start, ended, failed)
         position = last + 1
-    return tuple(found)
+
+
+def _stalls(ordered: Sequence[Operation], threshold: float) -> Iterator[Outage]:
+    starts = [operation.start for operation in ordered]
+    served = sorted(operation.end for operation in ordered if operation.outcome == "ok")
+    for last, following in pairwise(served):
+        due = bisect_left(starts, last)
+        if due < len(starts) and following - starts[due] > threshold:
+            yield Outage(starts[due], following, 0)
 
 
 def worst(history: Sequence[Operation]) -> float:
-    """The longest outage in seconds; 0.0 where every operation succeeded."""
+    """The longest outage in seconds; 0.0 where there was none."""
     return max((outage.seconds for outage in outages(history)), default=0.0)
-
-
-def gaps(history: Sequence[Operation], threshold: float) -> tuple[tuple[float, float], ...]:
-    """Times longer than `threshold` in which no operation succeeded, each from one success to the next.
-
-    Slow successes show here and not as an outage: nothing failed, and yet nobody was served.
-    """
-    ends = sorted(operation.end for operation in history if operation.outcome == "ok")
-    return tuple((before, after) for before, after in pairwise(ends) if after - before > threshold)

@@ -10,14 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from quorate.core import checkers
-from quorate.core.failure import NOTICEABLE
+from quorate.core.failure import kept
 from quorate.core.fault import MACHINE
 from quorate.core.findings import Finding, FunctionRow, Latency, LevelWord, Result, Span
-from quorate.core.history import Operation, gaps, outages
+from quorate.core.history import STALL, Operation, Outage, outages
 from quorate.core.record import Client, PredictionLine, Record
 
-GAP = 0.5
-"""Seconds without a success that are worth a word."""
 BOUNDS = tuple(round(1.3**step, 2) for step in range(43))
 """Upper bounds of the latency histogram, milliseconds: 1 ms to a minute, each 1.3 times the one before."""
 _ORDER: tuple[LevelWord, ...] = ("ok", "unknown", "failing")
@@ -95,8 +93,9 @@ def _row(record: Record, function: str) -> FunctionRow:
     objective = min((record.header.objectives[c.objective] for c in clients), default=None)
     predicted = _prediction(record, function)
     bound = predicted.seconds if predicted else None
+    resolution = max(1 / client.rate for client in clients)
     every = [operation for history in histories.values() for operation in history]
-    found = [outage for history in histories.values() for outage in outages(history, lasting=checkers.LASTING)]
+    found = [outage for history in histories.values() for outage in _outages(record, history)]
     spans = [Span(began=o.began, ended=o.ended, failed=o.failed) for o in found]
     unseen = [name for name, history in histories.items() if not history]
     measured = max((span.seconds for span in spans), default=0.0) if not unseen else None
@@ -107,22 +106,33 @@ def _row(record: Record, function: str) -> FunctionRow:
         objective_s=objective,
         predicted_s=bound,
         measured_s=measured,
-        gap_s=max((b - a for history in histories.values() for a, b in gaps(history, GAP)), default=0.0),
+        resolution_s=round(resolution, 3),
         operations=len(every),
         failed=sum(operation.outcome == "failed" for operation in every),
         unknown=sum(operation.outcome == "unknown" for operation in every),
         outages=tuple(sorted(spans, key=lambda span: span.began)),
         errors=dict(Counter(_kind(o.note) for o in every if o.outcome != "ok").most_common(12)),
         latency=_phases(record, every),
-        held=None if bound is None or measured is None else measured <= max(bound, NOTICEABLE),
+        held=None if bound is None or measured is None else kept(bound, measured, resolution),
         level="unknown",
         reason="",
     )
     # What was under way when the fault came, and failed by it, is no failure before it.
     early = [[o for o in history if injected is None or o.end < injected] for history in histories.values()]
-    before = [one.began for history in early for one in outages(history, lasting=checkers.LASTING)]
+    before = [one.began for history in early for one in _outages(record, history) if one.failed]
     level, reason = _judged(record, row, unseen, before)
     return row.model_copy(update={"level": level, "reason": reason})
+
+
+def _outages(record: Record, history: Sequence[Operation]) -> list[Outage]:
+    """Those of the cloud: what was merely late, because this process stood still meanwhile, is none."""
+    pauses = [(mark.at, mark.at + mark.seconds) for mark in record.marks if mark.name == "pause"]
+
+    def others(outage: Outage) -> float:
+        own = sum(max(0.0, min(end, outage.ended) - max(begin, outage.began)) for begin, end in pauses)
+        return outage.seconds - own
+
+    return [one for one in outages(history, lasting=checkers.LASTING) if one.failed or others(one) > STALL]
 
 
 def _judged(record: Record, row: FunctionRow, unseen: Sequence[str], before: Sequence[float]) -> tuple[LevelWord, str]:

@@ -102,7 +102,7 @@ def catalogue(
     lines = [
         *_machines(site, systems, ground, hold),
         *_partitions(site.cloud, hold),
-        *(line for one in processes_of(site, systems) for line in _on_process(one, hold)),
+        *(line for one in processes_of(site, systems) for line in _on_process(site.cloud, one, hold)),
         *_pressures(site, systems, settings),
     ]
     return {line.kind: Offer(line, settings.slack, hosts, roles) for line in lines}
@@ -166,14 +166,14 @@ def _partition(
     return build
 
 
-def _on_process(one: Process, hold: float) -> Iterable[Line]:
+def _on_process(cloud: Cloud, one: Process, hold: float) -> Iterable[Line]:
     word, role = one.word, one.role
     yield Line(f"{word}-killed", f"{word} is killed (SIGKILL)", role, lambda host: process.killed(one, host, hold))
     yield Line(f"{word}-frozen", f"{word} is frozen (SIGSTOP)", role, lambda host: process.frozen(one, host, hold))
     yield Line(f"{word}-stopped", f"{word} is stopped in order", role, lambda host: process.stopped(one, host, hold))
     if one.port:
         told = f"the port of {word} hears only its own host"
-        yield Line(f"{word}-port-deaf", told, role, lambda host: network.port_deaf(one, host, hold))
+        yield Line(f"{word}-port-deaf", told, role, lambda host: network.port_deaf(cloud, one, host, hold))
 
 
 def _pressures(site: Site, systems: Sequence[AnySystem], settings: Settings) -> Iterable[Line]:

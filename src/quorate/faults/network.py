@@ -43,10 +43,11 @@ def partitioned(cloud: Cloud, kind: str, summary: str, grudge: Grudge, hold: flo
     )
 
 
-def port_deaf(process: Process, host: str, hold: float) -> Fault:
-    """Let nobody but the host itself reach the port of a process."""
+def port_deaf(cloud: Cloud, process: Process, host: str, hold: float) -> Fault:
+    """Let nobody but the host itself reach the port of a process. A virtual IP's port of that number is the proxy's."""
     kind = f"{process.word}-port-deaf"
-    rule = f'meta l4proto {{ tcp, udp }} th dport {process.port} drop comment "{kind}"'
+    own = ", ".join(str(address) for address in cloud.controllers[host].addresses.values())
+    rule = f'ip daddr {{ {own} }} meta l4proto {{ tcp, udp }} th dport {process.port} drop comment "{kind}"'
     return Fault(
         kind,
         f"port {process.port} of {process.word} on {host} hears only {host} itself",

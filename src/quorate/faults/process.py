@@ -51,7 +51,7 @@ def stopped(process: Process, host: str, hold: float) -> Fault:
     return Fault(
         kind,
         f"{process.word} on {host} is stopped in order",
-        (Hit(host, process.word, Loss.DRAINED),),
+        (Hit(host, process.word, Loss.DRAINED, lasts=hold),),
         inject=(_inject(process, host, kind, 'systemctl stop "$1"'),),
         heal=(_heal(process, host, kind),),
         proof=(proof(host, '[ -e "$2" ] && ! systemctl is-active --quiet "$1"', process.unit, note(kind)),),

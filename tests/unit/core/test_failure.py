@@ -57,3 +57,10 @@ def test_a_circle_is_named() -> None:
 )
 def test_when_a_prediction_holds(predicted: float | None, measured: list[float], kept: bool) -> None:
     assert holds(predicted, measured) is kept
+
+
+@pytest.mark.parametrize(
+    ("predicted", "measured", "kept"), [(2.0, 2.5, True), (2.0, 2.51, False), (2.0, 0.2, True), (2.2, 0.2, False)]
+)
+def test_who_asks_twice_a_second_knows_no_better(predicted: float, measured: float, kept: bool) -> None:
+    assert holds(predicted, [measured], 0.5) is kept

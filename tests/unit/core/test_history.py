@@ -55,3 +55,22 @@ def test_an_answer_that_never_came_is_an_outage_only_until_others_succeed() -> N
 @pytest.mark.parametrize(("lasting", "count"), [(0.5, 2), (3.0, 1)])
 def test_how_long_a_success_must_last_is_the_caller_s(lasting: float, count: int) -> None:
     assert len(outages(history("ofofoo"), lasting=lasting)) == count
+
+
+@pytest.mark.parametrize(("took", "found"), [(0.5, ()), (2.0, (Outage(3.0, 5.0, 0),))])
+def test_patience_does_not_hide_an_outage(took: float, found: tuple[Outage, ...]) -> None:
+    """All succeed in the end: their kernels said everything again, and whoever took over answered."""
+    until = 3.0 + took
+    late = [Operation(start, until, "ok") for start in (3.0, 3.5, 4.0) if start < until]
+    assert outages([*history("ooo"), *late, Operation(6.0, 6.25, "ok")]) == found
+
+
+def test_a_failure_within_a_stall_is_part_of_it() -> None:
+    told = [
+        *history("ooo"),
+        Operation(3.0, 5.0, "ok"),
+        Operation(3.5, 4.5, "failed"),
+        Operation(5.0, 5.25, "ok"),
+        Operation(9.0, 9.25, "ok"),
+    ]
+    assert outages(told) == (Outage(3.0, 5.25, 1),)

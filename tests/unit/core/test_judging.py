@@ -214,3 +214,13 @@ def test_a_status_that_never_told_of_it_is_failing() -> None:
 def test_a_drill_that_stood_still_itself_says_so() -> None:
     marks = [*record().marks, Mark(name="pause", at=6.0, seconds=0.9)]
     assert finding(judge(record(marks=marks)), "noise").level == "unknown"
+
+
+@pytest.mark.parametrize(("own", "measured"), [(0.0, 2.0), (0.3, 2.0), (1.8, 0.0)])
+def test_patience_hides_no_outage_and_the_drill_s_own_pause_is_none(own: float, measured: float) -> None:
+    """All that was asked between 5 s and 7 s is answered at 7 s."""
+    rows = [replace(one, end=7.0, outcome="ok") if 5.0 <= one.start < 7.0 else one for one in written()]
+    marks = [*record().marks, Mark(name="pause", at=5.0, seconds=own)]
+    write = row(judge(record(operations=record().operations | {"database_write": rows}, marks=marks)), "database_write")
+    assert write.measured_s == pytest.approx(measured)
+    assert (write.failed, write.resolution_s) == (0, 0.1)

@@ -70,7 +70,7 @@ def test_what_is_done_is_undone_and_proved(kind: str, ground: bool) -> None:
 def test_how_it_is_lost(kind: str, loss: Loss) -> None:
     part = "web" if kind.startswith(("web", "disk", "standby")) else "machine"
     fault = offers()[kind].on("c1")
-    assert fault.hits == (Hit("c1", part, loss),)
+    assert fault.hits == (Hit("c1", part, loss, lasts=12.0 if kind.endswith("stopped") else 0.0),)
     assert fault.lost == 1
 
 

@@ -54,11 +54,11 @@ def test_whoever_may_be_lost_is_hit() -> None:
 
 
 def test_a_table_takes_the_place_of_the_one_before() -> None:
-    fault = network.port_deaf(WEB, "c1", 12.0)
+    fault = network.port_deaf(two_networks(), WEB, "c1", 12.0)
     text = stdin(fault)["c1"]
     assert text.startswith("add table inet quorate_drill; delete table inet quorate_drill\n")
     assert 'iifname "lo" accept' in text
-    assert "th dport 8080 drop" in text
+    assert "ip daddr { 10.0.0.11, 10.0.8.11 } meta l4proto { tcp, udp } th dport 8080 drop" in text
 
 
 def test_a_cut_off_host_is_silent_in_arp_too_and_keeps_itself() -> None:

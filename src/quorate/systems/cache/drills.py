@@ -32,7 +32,7 @@ def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> 
     """What the engine's clients see. Other engines' figures: docs/balancer-faults.md."""
     found: list[Pause | None] = []
     for hit in hits:
-        if hit.part == PART and hit.loss is not Loss.DRAINED:
+        if hit.part == PART:
             pause = _daemon(spec, hit)
             found.append(pause)
             if hit.loss is Loss.HUNG:  # who is refused goes on without, who waits does not
@@ -45,6 +45,9 @@ def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> 
 def _daemon(spec: CacheSpec, hit: Hit) -> Pause:
     back = Stage("systemd starts it again", BACK, "RestartSec of the engine's unit, and its start")
     because = f"the cache's engine on {hit.host} is gone"
+    if hit.loss is Loss.DRAINED:
+        held = (Stage("nobody starts it", hit.lasts, "how long it is to be stopped"),) if hit.lasts else ()
+        return Pause(FUNCTION, f"the cache's engine on {hit.host} is stopped", (*held, back), takes_over=(hit.host,))
     if hit.loss is Loss.REFUSED:
         return Pause(FUNCTION, because, (back,), takes_over=(hit.host,))
     watched = Stage("the service manager misses it", WATCHDOG, "WatchdogSec of quorate-balancer.service")

@@ -33,6 +33,8 @@ def reacts(spec: HaproxySpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> 
             back = Stage("systemd starts it again", BACK, "RestartSec of haproxy.service")
             found.append(Pause("virtual_ip", f"the proxy of {holder} is gone", (back,), takes_over=(holder,)))
         for endpoint, via in frontends(site):
+            if hit.host == holder and hit.part == endpoint.kind and hit.loss is Loss.SILENT:
+                continue  # the proxy that has the clients reaches it without leaving the host
             if hit.part in {MACHINE, endpoint.kind} and (not via.one_active or hit.host == _active(roles, site)):
                 deaf = via.one_active and hit.loss is Loss.SILENT and hit.part != MACHINE
                 stages = _passed_over(spec) if deaf else detection(via, hit.loss)

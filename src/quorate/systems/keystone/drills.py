@@ -18,9 +18,9 @@ def processes(_spec: KeystoneSpec, _site: Site) -> Sequence[Process]:
 DRILLS = Drills[KeystoneSpec](
     processes=processes,
     uses={
-        # A token is signed, not stored, and a cache that is gone is a miss; who asks for one is in the database.
+        # A token is signed, not stored, and a cache that is gone is a miss; who asks for one is looked up.
         "token_validation": ("virtual_ip", "proxy:identity", "cache:waited-for"),
-        "token_issue": ("virtual_ip", "proxy:identity", "cache:waited-for", "database_write"),
+        "token_issue": ("virtual_ip", "proxy:identity", "cache:waited-for", "database_read"),
     },
     workloads=workloads,
 )

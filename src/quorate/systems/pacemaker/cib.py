@@ -16,6 +16,12 @@ PROXY = "quorate-proxy"
 PROXIES = "quorate-proxies"
 # Pacemaker gives the properties in this set precedence over those in any other.
 PROPERTIES = "cib-bootstrap-options"
+TRANSITION_DELAY_MS = 150
+"""How long the leader lets news arrive before it decides; Pacemaker's default is 0.
+
+If it finds updates of the state still on their way it asks again after a whole fixed second (controld's
+`do_pe_invoke_callback`), which happened in about half of the failovers.
+"""
 
 
 def vip_id(name: str) -> str:
@@ -53,9 +59,7 @@ def _properties(parent: Element, spec: PacemakerSpec, site: Site) -> None:
         # Above the load that this allows a core, actions wait for each other: a busy cloud would get its VIP seconds
         # later, for the sake of three actions. Pacemaker's default is 80 %.
         "load-threshold": "1000%",
-        # Whoever decides while updates of the state are still on their way waits a whole fixed second and asks again
-        # (controld's do_pe_invoke_callback): a few beats of patience first are cheaper. Pacemaker's default is 0.
-        "transition-delay": "150ms",
+        "transition-delay": f"{TRANSITION_DELAY_MS}ms",
     }
     if len(cloud.names) == 2 and cloud.is_fenced:
         values["priority-fencing-delay"] = f"{spec.two_node_delay_seconds}s"

@@ -11,16 +11,19 @@ from quorate.core.drill import Drills, Process, Roles, Sign, Standby
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss, OnHost
 from quorate.core.system import Site
+from quorate.systems.pacemaker.cib import TRANSITION_DELAY_MS
 from quorate.systems.pacemaker.config import PacemakerSpec
 
 FUNCTION = "virtual_ip"
 ROLE = "virtual-ip"
 PART = "virtual-ip"
 _MEASURED = "measured, decision 5"
-FENCING = 1.6
+FENCING = 1.2
 """Seconds in which `fence_redfish` has cut and restored the power at the lab's BMC; others differ: drill yours."""
 LEADER = 1.0
-"""Seconds that Pacemaker's leader may wait for updates of its database before it acts."""
+"""Seconds after which Pacemaker's leader asks again where updates of its database were still on their way."""
+CONFIRMED = 0.1
+"""Seconds from the power's cut until the others know, where the power is not to be restored first."""
 START = 0.5
 """Seconds to start an address and to announce it."""
 NEWS = 0.4
@@ -28,9 +31,12 @@ NEWS = 0.4
 MOVE = 0.3
 """Seconds to stop an address here and start it there."""
 _AGENT = Stage("the agent that looks is started", 0.3, _MEASURED)
+_DELAY = Stage("the leader lets news arrive", TRANSITION_DELAY_MS / 1000, "transition-delay: pacemaker-controld(7)")
 _NEWS = Stage("the leader hears of it and decides", NEWS, _MEASURED)
 _STARTED = Stage("the address is started and announced", START, _MEASURED)
 _MOVED = Stage("the address moves", MOVE, _MEASURED)
+_FENCED = Stage("its power is cut and restored", FENCING, _MEASURED)
+_CUT = Stage("the device says that it is off", CONFIRMED, _MEASURED)
 
 
 def processes(_spec: PacemakerSpec, site: Site) -> Sequence[Process]:
@@ -61,30 +67,34 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
     for hit in hits:
         if hit.host != holder:
             continue
-        if hit.part == MACHINE and hit.loss in {Loss.SPLIT, Loss.FENCED} and site.cloud.is_fenced:
-            found.append(pause(f"{holder} has it until its power is cut", _MOVED))
-            if hit.loss is Loss.SPLIT:
-                why, stages = f"{holder} reaches nobody behind it until then", _after_a_loss(site)
-                kinds = [f"proxy:{endpoint.kind}" for endpoint in site.endpoints if endpoint.frontend]
-                found += [Pause(kind, why, stages, after=("membership",), takes_over=others) for kind in kinds]
+        if hit.part == MACHINE and hit.loss is Loss.FENCED and site.cloud.is_fenced:
+            # Nobody hears that its power is cut before those who are left are a membership again.
+            known = any(other.part == "membership" for other in hits)
+            after = () if known else ("membership",)
+            found.append(pause(f"{holder} has it until its power is cut", _CUT, _STARTED, after=after))
+        elif hit.part == MACHINE and hit.loss is Loss.SPLIT and site.cloud.is_fenced:
+            found.append(pause(f"{holder} gives it up, others wait for its power to be cut", _FENCED, _STARTED))
+            why, stages = f"{holder} reaches nobody behind it until then", _after_a_loss(site)
+            kinds = [f"proxy:{endpoint.kind}" for endpoint in site.endpoints if endpoint.frontend]
+            found += [Pause(kind, why, stages, after=("membership",), takes_over=others) for kind in kinds]
         elif hit.part == MACHINE and hit.loss is not Loss.DRAINED:
             found.append(pause(f"{holder} held it and is lost", *_after_a_loss(site), after=("membership",)))
         elif hit.part == MACHINE:
-            found.append(pause(f"{holder} gives it away while all else stops", _NEWS, _MOVED))
+            found.append(pause(f"{holder} gives it away while all else stops", _DELAY, _NEWS, _MOVED))
         elif hit.part in {"membership", PART} and hit.loss is Loss.DRAINED:
             found.append(pause(f"{holder} gives it away", _MOVED))
         elif hit.part == "proxy" and hit.loss in {Loss.HUNG, Loss.DRAINED}:
             watch = Stage("it is looked at", float(spec.monitor_seconds), "monitor interval of ocf:quorate:proxy")
             patience = Stage("it may take a second to answer", 1.0, "ocf:quorate:proxy, answers()")
-            waits = (watch, patience) if hit.loss is Loss.HUNG else (watch,)
-            found.append(pause(f"the proxy of {holder} does not answer", *waits, _AGENT, _NEWS, _MOVED))
+            moves = (_AGENT, _DELAY, _NEWS, _MOVED)
+            found.append(pause(f"the proxy of {holder} does not answer", watch, patience, *moves))
     return found
 
 
 def _after_a_loss(site: Site) -> tuple[Stage, ...]:
-    fencing = (Stage("its power is cut", FENCING, _MEASURED),) if site.cloud.is_fenced else ()
-    leader = Stage("the leader waits for updates", LEADER, _MEASURED)
-    return (*fencing, leader, _STARTED)
+    fencing = (_FENCED,) if site.cloud.is_fenced else ()
+    leader = Stage("the leader must ask twice", LEADER, _MEASURED)
+    return (_DELAY, *fencing, leader, _STARTED)
 
 
 SIGNS = (

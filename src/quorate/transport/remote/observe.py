@@ -13,7 +13,7 @@ import threading
 import time
 
 from quorate.transport.remote.files import KEPT, group_name, owner_name, read_json, sysctl_paths
-from quorate.transport.remote.program import Copied, Failed, execute, finish, words
+from quorate.transport.remote.program import Copied, Failed, execute, finish, stand_back, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def absent() -> Json:
 def handle(request: Json) -> Json:
     """Answer one request (`__init__.py` shows both)."""
     resources, asked, root = request["resources"], request["questions"], request["root"]
-    os.nice(request["nice"])
+    if request["nice"]:
+        stand_back(request["nice"])
     seen: Json = {one["id"]: unknown(f"not seen within {ALL_WITHIN:g} s") for one in resources}
     answers: Json = {system: {} for system in asked}
     copies = {(system, one["name"]): _copied(one["argv"]) for system, several in asked.items() for one in several}

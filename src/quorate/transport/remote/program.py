@@ -54,7 +54,7 @@ def execute(
             options: dict[str, Any] = {"stdin": given, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | (
                 who or {}
             )
-            child = subprocess.Popen(argv, 0, env=env or ENVIRONMENT, cwd="/", start_new_session=True, **options)
+            child = subprocess.Popen(argv, 0, env=env or ENVIRONMENT, cwd="/", process_group=0, **options)
         finally:
             os.close(given)
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def _be(code: str, arguments: list[str], out: int, err: int) -> None:
     """Be a program of its own from here on, as `python3 -c` would run it."""
     status = 1
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         for ours, theirs in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
@@ -139,6 +139,20 @@ def finish(child: subprocess.Popen[bytes] | Copied, deadline: float, *, last: bo
             with contextlib.suppress(subprocess.TimeoutExpired):  # one that hangs in the kernel stays behind
                 child.wait(1)
         RUNNING.discard(child.pid)
+
+
+def stand_back(nice: int) -> None:
+    """Leave the processors to others, as nice(1), this process and all that it starts.
+
+    Linux shares them among sessions first (CONFIG_SCHED_AUTOGROUP), of which each has a nice value of its own, so this
+    is to be one session by itself, and what it starts no further ones: sched(7).
+    """
+    os.nice(nice)
+    with contextlib.suppress(PermissionError):  # it leads a session already
+        os.setsid()
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as group:
+            group.write(str(os.nice(0)))
 
 
 def kill(group: int) -> None:
