@@ -16,7 +16,7 @@ PROXY = "quorate-proxy"
 PROXIES = "quorate-proxies"
 # Pacemaker gives the properties in this set precedence over those in any other.
 PROPERTIES = "cib-bootstrap-options"
-TRANSITION_DELAY_MS = 150
+TRANSITION_DELAY_MS = 50
 """How long the leader lets news arrive before it decides; Pacemaker's default is 0.
 
 If it finds updates of the state still on their way it asks again after a whole fixed second (controld's

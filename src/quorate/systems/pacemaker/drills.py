@@ -83,7 +83,7 @@ def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -
             found.append(pause(f"{holder} gives it away while all else stops", _DELAY, _NEWS, _MOVED))
         elif hit.part in {"membership", PART} and hit.loss is Loss.DRAINED:
             found.append(pause(f"{holder} gives it away", _MOVED))
-        elif hit.part == "proxy" and hit.loss in {Loss.HUNG, Loss.DRAINED}:
+        elif hit.part == "proxy" and (hit.loss is Loss.HUNG or hit.lasts):  # one that is restarted is soon back
             watch = Stage("it is looked at", float(spec.monitor_seconds), "monitor interval of ocf:quorate:proxy")
             patience = Stage("it may take a second to answer", 1.0, "ocf:quorate:proxy, answers()")
             moves = (_AGENT, _DELAY, _NEWS, _MOVED)
