@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from transport_sshd import Sshd, free_port, keygen, sshd_in, writes_its_pid
+from transport_sshd import Sshd, keygen, sshd_in, writes_its_pid
 
+from ports import free_port
 from quorate.errors import Unreachable
 from quorate.model.cloud import Cloud
 from quorate.transport.contract import Completed

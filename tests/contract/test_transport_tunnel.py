@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from transport_sshd import Sshd, free_port, sshd_in
+from transport_sshd import Sshd, sshd_in
 
+from ports import free_port
 from quorate.errors import Unreachable
 from quorate.transport.ssh import SshTransport
 from quorate.transport.tunnel import Tunnels

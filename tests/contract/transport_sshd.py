@@ -6,7 +6,6 @@ import os
 import select
 import shlex
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from quorate.transport.ssh import SshTransport
 
 SSHD = Path("/usr/sbin/sshd")
@@ -120,12 +120,6 @@ def keygen(path: Path) -> Path:
     argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
     subprocess.run(argv, check=True)
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def send(pid: int, number: signal.Signals) -> None:

@@ -13,14 +13,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from ports import free_port
 from real.daemons import Memcached
 
 PROGRAM = ("-m", "quorate.balancer")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def until(what: Callable[[], bool], seconds: float = 20.0) -> None:

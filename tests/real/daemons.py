@@ -7,13 +7,14 @@ import subprocess
 
 import pytest
 
+from ports import free_port
+
 
 class Memcached:
     """A daemon on loopback and one connection to it."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        port = free_port()
         command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "root", "-m", "64", "-t", "1"]
         self.process = subprocess.Popen(command)
         self.address = ("127.0.0.1", port)

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from ports import free_port
 from quorate.core.client import Client, Facts, Failed, Reach, Surroundings
 from quorate.engine.clients import Threads
 from quorate.systems.cache.client import SLOTS, Keys, step
 from quorate.systems.haproxy.client import Connecting, Page
 from quorate.systems.keystone.client import Issue, Validation
-from real.balancers import Process, free_port
+from real.balancers import Process
 
 BOUND = 3.0
 

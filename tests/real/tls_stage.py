@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
-import random
 import signal
 import socket
 import ssl
@@ -21,6 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from ports import free_port
 
 HOST = "127.0.0.1"
 DAY = dt.timedelta(days=1)
@@ -91,14 +92,6 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
-
-
-def free_port() -> int:
-    """A port that nobody has, below those that outgoing connections take: nobody has it a moment later, either."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
-            return port
 
 
 class Server:
