@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 NOTICEABLE = 0.3
 """Seconds below which a pause is none: a client's own retry and the noise of a busy host are of this size."""
@@ -101,16 +102,13 @@ def kept(predicted: float, measured: float, resolution: float) -> bool:
     return measured <= max(predicted, NOTICEABLE) + resolution
 
 
-def tells(predicted: float, median: float, resolution: float) -> bool:
+def tells(predicted: float, usual: float, resolution: float) -> bool:
     """Whether a bound says something: it is not more than LOOSE times what is usual, or nobody would notice."""
-    return predicted <= max(LOOSE * (median + resolution), NOTICEABLE)
+    return predicted <= max(LOOSE * (usual + resolution), NOTICEABLE)
 
 
 def holds(predicted: float | None, measured: Sequence[float], resolution: float = 0.0) -> bool:
     """Whether a bound was kept by every run and says something; what is bounded by nothing holds whatever happens."""
     if predicted is None or not measured:
         return predicted is None
-    ordered = sorted(measured)
-    middle = len(ordered) // 2
-    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return kept(predicted, max(ordered), resolution) and tells(predicted, median, resolution)
+    return kept(predicted, max(measured), resolution) and tells(predicted, median(measured), resolution)

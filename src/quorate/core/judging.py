@@ -95,7 +95,7 @@ def _row(record: Record, function: str) -> FunctionRow:
     bound = predicted.seconds if predicted else None
     resolution = max(1 / client.rate for client in clients)
     every = [operation for history in histories.values() for operation in history]
-    found = [outage for history in histories.values() for outage in _outages(record, history)]
+    found = [outage for history in histories.values() for outage in outages_of(record, history)]
     spans = [Span(began=o.began, ended=o.ended, failed=o.failed) for o in found]
     unseen = [name for name, history in histories.items() if not history]
     measured = max((span.seconds for span in spans), default=0.0) if not unseen else None
@@ -119,12 +119,12 @@ def _row(record: Record, function: str) -> FunctionRow:
     )
     # What was under way when the fault came, and failed by it, is no failure before it.
     early = [[o for o in history if injected is None or o.end < injected] for history in histories.values()]
-    before = [one.began for history in early for one in _outages(record, history) if one.failed]
+    before = [one.began for history in early for one in outages_of(record, history) if one.failed]
     level, reason = _judged(record, row, unseen, before)
     return row.model_copy(update={"level": level, "reason": reason})
 
 
-def _outages(record: Record, history: Sequence[Operation]) -> list[Outage]:
+def outages_of(record: Record, history: Sequence[Operation]) -> list[Outage]:
     """Those of the cloud: what was merely late, because this process stood still meanwhile, is none."""
     pauses = [(mark.at, mark.at + mark.seconds) for mark in record.marks if mark.name == "pause"]
 

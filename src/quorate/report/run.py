@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from quorate.core.failure import NOTICEABLE
+from quorate.core.failure import kept
 from quorate.core.fault import MACHINE
 from quorate.core.findings import FunctionRow, Result, Span
-from quorate.core.history import Operation, Outage, outages
+from quorate.core.history import Operation, Outage
+from quorate.core.judging import outages_of
 from quorate.core.record import Client, HolderLine, MarkName, PauseLine, PredictionLine, Record
 from quorate.report.words import joined, seconds
 
@@ -149,7 +150,7 @@ def lanes(record: Record) -> tuple[Lane, ...]:
     found = []
     for client in (*record.header.workloads, *strangers):
         history = sorted(record.operations.get(client.name, ()), key=lambda operation: operation.start)
-        found.append(Lane(client, tuple(history), outages(history), client.at in machines))
+        found.append(Lane(client, tuple(history), tuple(outages_of(record, history)), client.at in machines))
     return tuple(found)
 
 
@@ -160,7 +161,7 @@ def missed(row: FunctionRow) -> str:
     told = []
     if row.objective_s is not None and row.measured_s > row.objective_s:
         told.append(f"the objective is {seconds(row.objective_s)}")
-    if row.predicted_s is not None and row.measured_s > max(row.predicted_s, NOTICEABLE):
+    if row.predicted_s is not None and not kept(row.predicted_s, row.measured_s, row.resolution_s):
         told.append(f"at most {seconds(row.predicted_s)} were predicted")
     return f"out for {seconds(row.measured_s)}; {' and '.join(told)}" if told else ""
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from made_runs import HEAL, INJECT, Wish, cut_off, empty, made
@@ -7,6 +9,7 @@ from quorate.core.findings import FunctionRow, Span
 from quorate.core.history import Operation
 from quorate.core.record import HolderLine, LookLine, Mark
 from quorate.report.run import Moment, lanes, missed, moments, notices, paused, phases, story
+from records import record, written
 
 
 def row(measured: float | None, **more: float | None) -> FunctionRow:
@@ -128,3 +131,16 @@ def test_what_a_reader_must_know_first() -> None:
 def test_a_seed_makes_the_same_run_again() -> None:
     assert made(Wish(seed=7)) == made(Wish(seed=7))
     assert made(Wish(seed=7)) != made(Wish(seed=8))
+
+
+def test_the_page_misses_no_prediction_that_was_kept_as_exactly_as_clients_know() -> None:
+    assert missed(row(1.9, predicted_s=1.5, resolution_s=0.5)) == ""
+    assert "at most" in missed(row(1.9, predicted_s=1.5, resolution_s=0.1))
+
+
+def test_a_lane_shows_the_outages_that_were_judged() -> None:
+    rows = [replace(one, end=7.0, outcome="ok") if 5.0 <= one.start < 7.0 else one for one in written()]
+    told = record(operations={"database_write": rows})
+    assert [(o.began, o.ended) for o in lanes(told)[0].outages] == [(5.0, 7.0)]
+    told = record(operations={"database_write": rows}, marks=[*told.marks, Mark(name="pause", at=5.0, seconds=1.8)])
+    assert lanes(told)[0].outages == ()

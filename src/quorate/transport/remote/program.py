@@ -151,6 +151,7 @@ def stand_back(nice: int) -> None:
     with contextlib.suppress(PermissionError):  # it leads a session already
         os.setsid()
     if os.getsid(0) == os.getpid():
+        # A kernel that does not share by session has no such file.
         with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as group:
             group.write(str(os.nice(0)))
 
