@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lab import labs
-from lab.plane.machines import Plane
+from lab.plane.machines import Plane, drill, finding
 from quorate.cli import files
 from quorate.lab.lab import Lab
 from quorate.systems import discover
@@ -257,3 +257,14 @@ def test_it_runs_as_a_user_of_its_own_and_is_shut_in(machines: Plane) -> None:
     assert 61184 <= int(uid) <= 65519  # systemd's dynamic users
     exposure = machines.lab.run(first, "systemd-analyze security --no-pager quorate-balancer | tail -1").stdout
     assert "OK" in exposure
+
+
+@pytest.mark.parametrize(("engine", "level"), [("twemproxy", "failing"), ("quorate", "ok")])
+def test_a_drill_finds_the_engine_that_serves_what_is_old(machines: Plane, engine: str, level: str) -> None:
+    # Only the host of the deaf server reaches it: there it goes on serving what the others change without it.
+    choose(machines, engine=engine, twemproxy={"retry_ms": 1000})
+    machines.wait_well()
+    (result,) = drill(machines, "cache-servers-port-deaf", "--seed", "5", codes=(0, 1, 4))
+    assert finding(result, "stale")["level"] == level
+    assert finding(result, "alarm")["level"] == "ok"
+    assert finding(result, "whole")["level"] == "ok"

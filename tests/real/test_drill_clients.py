@@ -78,7 +78,7 @@ async def test_the_cache_gives_back_what_was_changed_last_and_is_left_empty(bala
         assert {key.split("/")[0] for key in expected} == {"a", "b"}
         assert kinds == {"set": 240, "get": 480, "delete": 80}
     with balancer.connect() as sock:
-        sock.sendall("".join(f"get quorate-drill:r1:{o}:{s}\r\n" for o in "ab" for s in range(SLOTS)).encode())
+        sock.sendall("".join(f"get {s}:{o}:quorate-drill:r1\r\n" for o in "ab" for s in range(SLOTS)).encode())
         left = b""
         while left.count(b"END\r\n") < 2 * SLOTS:
             left += sock.recv(65536)
@@ -115,8 +115,8 @@ async def test_a_value_of_another_key_is_no_value(balancer: Process) -> None:
     async with keys(balancer, "a") as client:
         _, _, slot = step(1, "a", [])
         with balancer.connect() as sock:
-            value = b"quorate-drill:r1:b:%d 7" % slot
-            sock.sendall(b"set quorate-drill:r1:a:%d 0 0 %d\r\n%b\r\n" % (slot, len(value), value))
+            value = b"%d:b:quorate-drill:r1 7" % slot
+            sock.sendall(b"set %d:a:quorate-drill:r1 0 0 %d\r\n%b\r\n" % (slot, len(value), value))
             assert sock.recv(100) == b"STORED\r\n"
         with pytest.raises(Failed, match="wrong value"):
             await client.operate(1, {})

@@ -26,7 +26,7 @@ from itertools import pairwise
 from quorate.core.fault import MACHINE, Loss
 from quorate.core.findings import Finding, LevelWord
 from quorate.core.history import Operation
-from quorate.core.record import Record
+from quorate.core.record import HitLine, Record
 
 LASTING = 3.0
 """Seconds that a success must last."""
@@ -249,10 +249,16 @@ def check_alarm(record: Record) -> Finding:
     if after is not None:
         return _finding("alarm", "ok", f"status told of it {after:.1f} s after the fault")
     lasting = [hit for hit in record.header.hits if hit.part == MACHINE or hit.loss != Loss.REFUSED]
-    if lasting and record.header.hold:
+    if record.header.hold and any(_outlasts(hit, record) for hit in lasting):
         level: LevelWord = "failing" if record.looks else "unknown"
         return _finding("alarm", level, "status never told of it, as long as it lasted")
     return _finding("alarm", "ok", "it was over before anybody looked")
+
+
+def _outlasts(hit: HitLine, record: Record) -> bool:
+    """Whether it is sure to have gone on until somebody looked."""
+    over = (record.mark("inject") or 0.0) + hit.lasts
+    return not hit.lasts or any(over - hit.lasts <= look.at < over for look in record.looks)
 
 
 def check_noise(record: Record) -> Finding:

@@ -38,7 +38,7 @@ class Loss(StrEnum):
 class Hit:
     """What a fault takes: a part of a controller, `machine` for all of it, or one of its processes by its word.
 
-    `lasts`: seconds for which it is kept from coming back; 0: it is not, or nobody can say.
+    `lasts`: seconds after which it may come back by itself; 0: nobody can say, or it may at once.
     """
 
     host: str

@@ -78,6 +78,7 @@ class HitLine(_Line):
     host: str
     part: str
     loss: str
+    lasts: float = 0.0
 
 
 class Header(_Line):

@@ -301,7 +301,7 @@ def _header(this: _Run, fault: Fault, vips: Sequence[str]) -> Header:
         drill=this.planned.drill,
         summary=fault.summary,
         seed=this.planned.seed,
-        hits=tuple(HitLine(host=hit.host, part=hit.part, loss=hit.loss.value) for hit in fault.hits),
+        hits=tuple(HitLine(host=hit.host, part=hit.part, loss=hit.loss.value, lasts=hit.lasts) for hit in fault.hits),
         roles=dict(this.roles()),
         within=fault.lost <= survivable(op.site),
         hold=fault.hold,

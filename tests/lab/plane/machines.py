@@ -144,3 +144,18 @@ def machines_up(what_for: str, folder: Path) -> Iterator[Plane]:
         yield Plane(Lab(name), folder)
     finally:
         subprocess.run([QUORATE, "lab", "down", "--name", name], check=False, capture_output=True, timeout=120)
+
+
+def drill(plane: Plane, *words: str, codes: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:
+    """Run drills and return their results; `codes` are the exit codes that are right."""
+    done = plane.quorate("drill", *words, "--output", "json", timeout=800)
+    assert done.returncode in codes, done.stdout + done.stderr
+    results = json.loads(done.stdout)["runs"]
+    print("\n".join(f"{r['drill']}: {r['level']}: {r['reason']}" for r in results))
+    return list(results)
+
+
+def finding(result: dict[str, Any], checker: str) -> dict[str, Any]:
+    """What that checker found."""
+    (found,) = [one for one in result["findings"] if one["checker"] == checker]
+    return dict(found)

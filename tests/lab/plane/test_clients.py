@@ -111,7 +111,7 @@ def test_the_page_always_names_the_same_holder(worked: Worked) -> None:
 
 def test_nothing_is_left(worked: Worked, plane: Plane) -> None:
     del worked
-    keys = " ".join(f"quorate-drill:test:{owner}:{slot}" for owner in plane.lab.machines() for slot in range(SLOTS))
+    keys = " ".join(f"{slot}:{owner}:quorate-drill:test" for owner in plane.lab.machines() for slot in range(SLOTS))
     for name in plane.lab.machines():
         assert plane.lab.run(name, f'mariadb -NBe "{_OURS}"').stdout == ""
         assert plane.inside(name, "bash", "-c", _GET, "bash", keys).split() == ["END"]

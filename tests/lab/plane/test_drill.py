@@ -11,11 +11,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lab.plane.machines import Plane
+from lab.plane.machines import Plane, drill, finding
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -47,25 +46,17 @@ def drills(plane: Plane) -> Path:
     return plane.folder / ".quorate" / "drills"
 
 
-def drill(plane: Plane, *words: str, codes: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:
-    done = plane.quorate("drill", *words, "--output", "json", timeout=800)
-    assert done.returncode in codes, done.stdout + done.stderr
-    results = json.loads(done.stdout)["runs"]
-    print("\n".join(f"{r['drill']}: {r['level']}: {r['reason']}" for r in results))
-    return list(results)
-
-
-def finding(result: dict[str, Any], checker: str) -> dict[str, Any]:
-    (found,) = [one for one in result["findings"] if one["checker"] == checker]
-    return dict(found)
-
-
 def nothing_is_left(plane: Plane) -> None:
     assert not list(drills(plane).glob("*/armed.json"))
     for machine in plane.lab.machines():
         assert plane.lab.run(machine, LEFT).stdout == "", machine
     for status in plane.lab.status():
         assert (status.power, status.cable) == ("on", "plugged"), status
+
+
+def test_status_tells_of_a_port_that_only_its_own_host_reaches(plane: Plane) -> None:
+    (result,) = drill(plane, "database-port-deaf", codes=(0, 1))
+    assert finding(result, "alarm")["level"] == "ok"
 
 
 def test_a_power_cut_is_predicted_measured_and_healed(plane: Plane) -> None:

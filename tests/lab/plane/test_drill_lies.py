@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lab.plane.machines import Plane
-from lab.plane.test_drill import drill, finding
+from lab.plane.machines import Plane, drill, finding
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 

@@ -211,6 +211,14 @@ def test_a_status_that_never_told_of_it_is_failing() -> None:
     assert finding(judge(short), "alarm").level == "ok"
 
 
+@pytest.mark.parametrize(("lasts", "level"), [(0.0, "failing"), (1.0, "ok"), (3.0, "failing")])
+def test_what_was_over_before_anybody_looked_is_no_failing_of_the_looker(lasts: float, level: str) -> None:
+    hits = (HitLine(host="controller1", part="cache", loss="hung", lasts=lasts),)
+    blind = record(header=header(hits=hits), looks=[LookLine(at=at, level="ok") for at in (3.0, 7.0, 17.0, 25.0)])
+    assert blind.mark("inject") == 5.0
+    assert finding(judge(blind), "alarm").level == level
+
+
 def test_a_drill_that_stood_still_itself_says_so() -> None:
     marks = [*record().marks, Mark(name="pause", at=6.0, seconds=0.9)]
     assert finding(judge(record(marks=marks)), "noise").level == "unknown"

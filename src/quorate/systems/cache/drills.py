@@ -25,7 +25,8 @@ WATCHDOG = 3.0
 
 def processes(spec: CacheSpec, _site: Site) -> Sequence[Process]:
     """Engines without a daemon have nothing that could be hit; the others listen on the loopback."""
-    return (Process(PART, UNITS[spec.engine]),) if spec.engine in PROXIES else ()
+    watched = WATCHDOG if spec.engine == "quorate" else 0.0
+    return (Process(PART, UNITS[spec.engine], watched=watched),) if spec.engine in PROXIES else ()
 
 
 def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
@@ -33,7 +34,7 @@ def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> 
     found: list[Pause | None] = []
     for hit in hits:
         if hit.part == PART:
-            pause = _daemon(spec, hit)
+            pause = _daemon(hit)
             found.append(pause)
             if hit.loss is Loss.HUNG:  # who is refused goes on without, who waits does not
                 found.append(replace(pause, function=WAITED_FOR))
@@ -42,7 +43,7 @@ def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> 
     return [pause for pause in found if pause is not None]
 
 
-def _daemon(spec: CacheSpec, hit: Hit) -> Pause:
+def _daemon(hit: Hit) -> Pause:
     back = Stage("systemd starts it again", BACK, "RestartSec of the engine's unit, and its start")
     because = f"the cache's engine on {hit.host} is gone"
     if hit.loss is Loss.DRAINED:
@@ -50,8 +51,8 @@ def _daemon(spec: CacheSpec, hit: Hit) -> Pause:
         return Pause(FUNCTION, f"the cache's engine on {hit.host} is stopped", (*held, back), takes_over=(hit.host,))
     if hit.loss is Loss.REFUSED:
         return Pause(FUNCTION, because, (back,), takes_over=(hit.host,))
-    watched = Stage("the service manager misses it", WATCHDOG, "WatchdogSec of quorate-balancer.service")
-    stages = (watched, back) if spec.engine == "quorate" else ()
+    watched = Stage("the service manager misses it", hit.lasts, "WatchdogSec of quorate-balancer.service")
+    stages = (watched, back) if hit.lasts else ()
     return Pause(FUNCTION, f"the cache's engine on {hit.host} hangs", stages, takes_over=(hit.host,))
 
 

@@ -1,13 +1,16 @@
-"""The cache: views → verdict. A controller is well when its services are answered; lost servers are only told."""
+"""The cache: views → verdict.
+
+A controller is well when its services are answered, and the whole when none does without a server.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from quorate.core.observed import Unknown
 from quorate.core.system import Site
-from quorate.core.verdict import Judgement, Verdict, failing, ok, unknown
+from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
 from quorate.systems.cache.config import PORT, PROXIES, CacheSpec
 from quorate.systems.cache.probe import Balancer, CacheView, MemcachedProxy, Twemproxy
 
@@ -17,14 +20,38 @@ _NAMES = {Balancer: "quorate", Twemproxy: "twemproxy", MemcachedProxy: "memcache
 
 
 def judge(spec: CacheSpec, site: Site, views: Mapping[str, CacheView | Unknown]) -> Judgement:
-    """The cache as a whole works as long as one controller's services have it."""
+    """The cache as a whole works as long as one controller's services have it, and is well if none lacks a server."""
     members = {name: _member(views.get(name, Unknown(why="not asked")), spec, site) for name in site.cloud.names}
     serving = sum(verdict.is_ok for verdict in members.values())
     reason = f"the cache answers on {serving} of {len(members)} controllers"
     if serving:
-        return Judgement(ok(reason), members)
+        answering = {name: view for name, view in views.items() if members[name].is_ok}
+        return Judgement(merge((ok(reason), *_lacking(spec, answering))), members)
     unseen = any(isinstance(view, Unknown) or isinstance(view.places, Unknown) for view in views.values())
     return Judgement(unknown(reason) if unseen else failing(reason), members)
+
+
+def _lacking(spec: CacheSpec, views: Mapping[str, CacheView | Unknown]) -> Iterator[Verdict]:
+    """Servers that are well where they run, perhaps, and that somebody's services do without."""
+    seen: dict[str, list[str]] = {}
+    for name, view in views.items():
+        if isinstance(view, CacheView):
+            for server in _without(view, spec):
+                seen.setdefault(server, []).append(name)
+    for server, names in seen.items():
+        yield failing(f"the server on {server} is not used by {', '.join(names)}")
+
+
+def _without(view: CacheView, spec: CacheSpec) -> Iterator[str]:
+    match view.speaker:
+        case Balancer(servers=servers):
+            yield from (name for name, one in servers.items() if one.state != "up")
+        case Twemproxy(ejected=ejected):
+            yield from (
+                name for name, ago in ejected.items() if ago is not None and ago * 1000 < spec.twemproxy.retry_ms
+            )
+        case _ if spec.engine == "direct" and not isinstance(view.places, Unknown):
+            yield from (place for place, why in view.places.items() if why)
 
 
 def settling(_spec: CacheSpec, site: Site, views: Mapping[str, CacheView | Unknown]) -> str:
@@ -64,7 +91,7 @@ def _speaking(view: CacheView, spec: CacheSpec, site: Site) -> Verdict:
         case Balancer():
             return _balancer(speaker, site)
         case Twemproxy():
-            return _twemproxy(speaker, spec, site)
+            return _twemproxy(speaker, site)
         case MemcachedProxy():
             return ok(f"memcached's proxy {speaker.version} answers")
         case _:
@@ -82,13 +109,10 @@ def _balancer(balancer: Balancer, site: Site) -> Verdict:
     return ok("; ".join([f"{f'quorate {balancer.version}'.strip()} answers", *ill, *missing, *filled]))
 
 
-def _twemproxy(proxy: Twemproxy, spec: CacheSpec, site: Site) -> Verdict:
+def _twemproxy(proxy: Twemproxy, site: Site) -> Verdict:
     if set(proxy.ejected) != set(site.cloud.names):
         return _other_ring("twemproxy", proxy.ejected)
-    retry = spec.twemproxy.retry_ms
-    out = [name for name, ago in proxy.ejected.items() if ago is not None and ago * 1000 < retry]
-    without = f" without the server on {', '.join(out)}" if out else ""
-    return ok(f"twemproxy {proxy.version} answers{without}")
+    return ok(f"twemproxy {proxy.version} answers")
 
 
 def _other_ring(engine: str, servers: Mapping[str, object]) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,28 +28,55 @@ except OSError as error:
     sys.exit(str(error))
 """
 
+# KIND/SERVER=ADDRESS:PORT …: where nobody takes a connection, and why. All at once: a deaf port takes a second.
+_REACH = """
+import json, socket, sys, threading
+found = {}
+def reach(name, address, port):
+    try:
+        socket.create_connection((address, int(port)), 1).close()
+    except OSError as error:
+        found[name] = str(error)
+asked = [word.split("=") for word in sys.argv[1:]]
+threads = [threading.Thread(target=reach, args=(name, *place.rsplit(":", 1))) for name, place in asked]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps(found))
+"""
+
 
 @dataclass(frozen=True)
 class View:
     """What one controller's proxy says. An error is empty where there is none.
 
-    `servers`: by front end, the state of each of its servers as this proxy checks them.
+    `servers`: by front end, the state of each of its servers as this proxy checks them. `unreached`: by front end, why
+    a server on another controller takes no connections from here, where the proxy's check asks at another port.
     """
 
     running: bool | Unknown
     answer_error: str | Unknown
     file_error: str | Unknown
     servers: Mapping[str, Mapping[str, str]] | Unknown
+    unreached: Mapping[str, Mapping[str, str]] | Unknown
 
 
 def questions(spec: HaproxySpec, site: Site, host: str) -> Sequence[Question]:
     """Ask the unit, the proxy itself as a client would, its statistics, and for the validity of the file on disk."""
-    del site, host
+    ports = [
+        f"{endpoint.kind}/{name}={site.cloud.address(name)}:{via.backend_port}"
+        for endpoint, via in frontends(site)
+        if via.check_port != via.backend_port
+        for name in site.cloud.names
+        if name != host
+    ]
     return (
         Question("active", ("systemctl", "is-active", "haproxy.service")),
         Question("answer", ("python3", "-c", _ASK, f"127.0.0.1:{spec.answer_port}", "GET / HTTP/1.0++")),
         Question("servers", ("python3", "-c", _ASK, SOCKET, "show stat+")),
         Question("file", ("haproxy", "-c", "-q", "-f", CONFIGURATION)),
+        Question("ports", ("python3", "-c", _REACH, *ports)),
     )
 
 
@@ -59,11 +87,15 @@ def read(answers: Answers) -> View:
         answer_error=_answer_error(answers.get("answer")),
         file_error=_file_error(answers.get("file")),
         servers=_servers(answers.get("servers")),
+        unreached=_unreached(answers.get("ports")),
     )
 
 
 def judge(spec: HaproxySpec, site: Site, views: Mapping[str, View | Unknown]) -> Judgement:
-    """A member is well whose proxy answers; the cluster, when each of them has a server for every front end."""
+    """A member is well whose proxy answers; the cluster, when each of them has all servers of every front end.
+
+    So a server is told of that is well where it runs, and that others do not reach.
+    """
     del spec
     names = site.cloud.names
     members = {name: _member(views.get(name, Unknown(why="it was not asked"))) for name in names}
@@ -75,8 +107,8 @@ def judge(spec: HaproxySpec, site: Site, views: Mapping[str, View | Unknown]) ->
         proxies = Verdict(members[names[0]].level, summary)
     else:
         proxies = unknown(summary)
-    served = [_served(endpoint.kind, name, views[name]) for endpoint, _ in frontends(site) for name in well]
-    return Judgement(merge((proxies, *served)), members)
+    served = [_served(endpoint.kind, {name: views[name] for name in well}) for endpoint, _ in frontends(site)]
+    return Judgement(merge((proxies, *(verdict for verdicts in served for verdict in verdicts))), members)
 
 
 def _member(view: View | Unknown) -> Verdict:
@@ -95,18 +127,30 @@ def _member(view: View | Unknown) -> Verdict:
     return unknown(view.running.why) if isinstance(view.running, Unknown) else ok("the proxy answers")
 
 
-def _served(kind: str, name: str, view: View | Unknown) -> Verdict:
+def _served(kind: str, views: Mapping[str, View | Unknown]) -> tuple[Verdict, ...]:
+    """What each proxy has for a front end; what several see alike is said once."""
+    seen: dict[Verdict, list[str]] = {}
+    for name, view in views.items():
+        seen.setdefault(_has(kind, view), []).append(name)
+    return tuple(
+        verdict if verdict.is_ok else Verdict(verdict.level, f"{verdict.reason}, as seen by {', '.join(names)}")
+        for verdict, names in seen.items()
+    )
+
+
+def _has(kind: str, view: View | Unknown) -> Verdict:
     if isinstance(view, Unknown):
-        return unknown(f"{name}: {view.why}")
+        return unknown(view.why)
     if isinstance(view.servers, Unknown):
-        return unknown(f"{name}: {view.servers.why}")
+        return unknown(view.servers.why)
+    if isinstance(view.unreached, Unknown):
+        return unknown(view.unreached.why)
     if kind not in view.servers:
-        return failing(f"{name} does not serve {kind}")
-    states = view.servers[kind]
-    up = sum(state.startswith("UP") for state in states.values())
-    if not up:
-        return failing(f"{kind}: 0 of {len(states)} servers up, as {name} sees it")
-    return ok(f"{kind}: {up} of {len(states)} servers up")  # the same for all, as a rule: said once
+        return failing(f"{kind} is not served")
+    states, unreached = view.servers[kind], view.unreached.get(kind, {})
+    down = [server for server, state in states.items() if server in unreached or not state.startswith("UP")]
+    count = f"{kind}: {len(states) - len(down)} of {len(states)} servers up"
+    return failing(f"{count}, without {', '.join(down)}") if down else ok(count)
 
 
 def _running(answer: Answer | Unknown | None) -> bool | Unknown:
@@ -140,3 +184,16 @@ def _servers(answer: Answer | Unknown | None) -> Mapping[str, Mapping[str, str]]
         if row["svname"] not in ("FRONTEND", "BACKEND"):
             servers.setdefault(row["pxname"], {})[row["svname"] or ""] = row.get("status") or ""
     return servers
+
+
+def _unreached(answer: Answer | Unknown | None) -> Mapping[str, Mapping[str, str]] | Unknown:
+    if not isinstance(answer, Answer):
+        return answer or Unknown(why="the servers' ports were not tried")
+    try:
+        found: dict[str, dict[str, str]] = {}
+        for name, why in json.loads(answer.out).items():
+            kind, _, server = str(name).partition("/")
+            found.setdefault(kind, {})[server] = str(why)
+    except (ValueError, AttributeError, RecursionError):
+        return Unknown(why=f"the servers' ports: {(answer.err or answer.out)[:200]!r}")
+    return found
