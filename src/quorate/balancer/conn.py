@@ -193,6 +193,7 @@ class Hub:
         self.hash: Callable[[bytes], int] = len
         self.mask = 0
         self.table: Sequence[Route] = ()
+        self.tails: dict[bytes, int] = {}  # flags and size as a value's head has them → bytes from there to the end
         self.dirty: list[Conn] = []
         self.unblocked: list[Client] = []
         self.hold: set[Client] = set()  # not read until some of their requests are answered

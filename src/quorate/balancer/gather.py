@@ -14,6 +14,7 @@ from quorate.balancer.replies import BadReply, frame, keys, merge_stats, sealed
 from quorate.balancer.session import Backend, Client
 
 _END = b"END\r\n"
+_NEXT = b"\r\nVALUE "
 _TAIL = re.compile(rb" [0-9]{1,10} ([0-9]{1,10})\r\n")
 """What follows the key in the head of a value: flags and size."""
 
@@ -93,36 +94,37 @@ class Part(Op):
     def frame(self, data: bytes, start: int) -> int:
         """Return where the reply ends; its values are those of our keys, in our order, some of them missing.
 
-        A value is expected to have flags and size of the one before: then one comparison reads its whole head.
+        A value is expected to have flags and size of the last one: then one comparison reads its whole head.
         """
         if self.of.home:
             return frame(Shape.VALUES, data, start)  # with tokens
         missing = []
-        startswith = data.startswith
-        pos = start - 2  # of the CRLF before the next value
-        tail, length = b"", 0
+        startswith, router = data.startswith, self.of.router
+        tail, length = router.like
+        pos, sep = start, b"VALUE "  # and where it begins
         for key in self.keys:
-            head = b"\r\nVALUE " + key + tail
+            head = sep + key + tail
             after = pos + len(head)
-            if tail and data[pos:after] == head:
-                pos = after + length
+            if data[pos:after] == head:
+                pos, sep = after + length, _NEXT
                 continue
             if pos > start and not startswith(b"\r\n", pos):
                 break
-            if not startswith(b"VALUE " + key + b" ", pos + 2):
+            if not startswith(sep + key + b" ", pos):
                 missing.append(key)
                 continue
-            found = _TAIL.match(data, pos + 8 + len(key))
+            found = _TAIL.match(data, pos + len(sep) + len(key))
             if found is None:
                 break
-            tail, length = found[0], int(found[1])
-            pos = found.end() + length
-        if pos > start and not startswith(b"\r\n", pos):
-            if pos + 2 <= len(data):
-                raise BadReply
-            return start - pos - 2 - len(_END)
+            tail, length = router.like = found[0], int(found[1])
+            pos, sep = found.end() + length, _NEXT
+        if pos > start:
+            if not startswith(b"\r\n", pos):
+                if pos + 2 <= len(data):
+                    raise BadReply
+                return start - pos - 2 - len(_END)
+            pos += 2
         self.missing = missing
-        pos += 2
         if startswith(_END, pos):
             return pos + len(_END)
         if data.find(b"\n", pos) < 0:

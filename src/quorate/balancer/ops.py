@@ -36,6 +36,7 @@ class Router(Protocol):
     hash: Callable[[bytes], int]
     mask: int
     table: Sequence[Route]
+    like: tuple[bytes, int]
 
     def route(self, hashed: bytes) -> Route:
         """Where the key goes."""

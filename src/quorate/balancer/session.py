@@ -22,12 +22,15 @@ from quorate.balancer.outcome import hidden
 from quorate.balancer.protocol import parse
 from quorate.balancer.replies import BadReply, frame
 
-_END = b"END\r\n"
+_END, _CR_END = b"END\r\n", b"\r\nEND\r\n"
 _CR, _G = b"\rg"
 
 
 _SET = re.compile(rb"set ([^ \0\r\n]{1,250}+) [0-9]{1,9}+ [0-9]{1,9}+ ([0-9]{1,9}+)\r\n")
 """A `set` that every memcached reads alike, so that it can be relayed as it came."""
+_HIT = re.compile(rb"VALUE ([^ \n]++)( [0-9]{1,20}+ ([0-9]{1,10}+)\r\n)")
+TAILS = 4096
+"""Flags and sizes of values that are known by heart."""
 
 
 def plain_set(data: bytes, pos: int, max_value: int) -> Command | None:
@@ -96,7 +99,7 @@ class Client(Conn):
                 key = data[pos + 4 : nl - 1]
                 if b" " not in key and 0 < len(key) <= MAX_KEY:
                     backend = table[hash_of(key) & mask].read
-                    if backend is not None and len(queue) < self.window:
+                    if backend is not None and (not queue or len(queue) < self.window):
                         cmd = data if nl - pos == size - 1 else data[pos : nl + 1]
                         if queue:
                             req = Get(self, key, cmd, hub.now)
@@ -228,7 +231,7 @@ class Client(Conn):
 class Backend(Conn):
     """A connection to a server: requests are pipelined, replies come in their order."""
 
-    __slots__ = ("counts", "fifo", "gets", "heard", "latency", "local", "server")
+    __slots__ = ("counts", "fifo", "gets", "heard", "latency", "local", "server", "width")
 
     def __init__(self, hub: Hub, server: int, latency: Latency) -> None:
         super().__init__(hub)
@@ -238,6 +241,7 @@ class Backend(Conn):
         self.gets = 0  # replies to lone gets in this read
         self.counts: dict[bytes, int] = {}  # and to anything else, by verb
         self.heard = 0.0  # when anything came, or the wait began
+        self.width = 0  # of the last value's flags and size, as they were written
         self.local = ""  # the address of our end, as the server's `stats conns` shows it
 
     def submit(self, req: Req, data: bytes) -> None:
@@ -266,33 +270,42 @@ class Backend(Conn):
         except (BadReply, ValueError, IndexError):
             hub.give_up(self, f"sent what is no reply: {data[start : start + 40]!r}")
             return
-        self.latency.add(hub.now - oldest, self.gets)
+        if self.gets:
+            self.latency.add(hub.now - oldest, self.gets)
         if self.counts:
             for verb, count in self.counts.items():
                 hub.took(self.server, verb, hub.now - oldest, count)
             self.counts.clear()
 
     def _gets(self, data: bytes, start: int, size: int) -> int:
-        """Take the replies to lone gets while such are the oldest requests; returns where the next reply begins."""
+        """Take the replies to lone gets while such are the oldest requests; returns where the next reply begins.
+
+        What follows a value's key, its flags and its size, is looked up: as a rule earlier values had the same.
+        """
         fifo, hub = self.fifo, self.hub
-        popleft = fifo.popleft
+        popleft, tails, width = fifo.popleft, hub.tails, self.width
         while start < size:
             req: Req = fifo[0]
             if not isinstance(req, Get):
                 break
-            nl = data.find(b"\n", start)
-            head = data[start : nl - 1].split(b" ")
-            value = len(head) == 4 and head[0] == b"VALUE" and head[3].isdigit() and data[nl - 1] == _CR
-            # the value, CRLF, END; or one line
-            end = nl + 8 + int(head[3]) if value else nl + 1
-            if not 0 < end <= size:
-                self.stash(data, start, end - start)
-                return start
+            tail = start + 6 + len(req.key)
+            end = tail + tails.get(data[tail : tail + width], 0)
+            if data[end - 7 : end] != _CR_END or data[start:tail] != b"VALUE " + req.key:
+                found = _HIT.match(data, start)
+                end = found.end() + int(found[3]) + 7 if found else data.find(b"\n", start) + 1
+                if not 0 < end <= size:
+                    self.stash(data, start, end - start)
+                    return start
+                if found is None or found[1] != req.key or data[end - 7 : end] != _CR_END:
+                    self.gets += 1
+                    self._no_value(req, data[start:end])
+                    start = end
+                    continue
+                if len(tails) >= TAILS:
+                    tails.clear()
+                tails[found[2]] = end - found.start(2)
+                self.width = width = len(found[2])
             self.gets += 1
-            if not value or head[1] != req.key or not head[2].isdigit() or data[end - 7 : end] != b"\r\nEND\r\n":
-                self._no_value(req, data[start:end])
-                start = end
-                continue
             popleft()
             if req.pending:
                 req.pending = 0

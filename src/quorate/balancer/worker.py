@@ -61,6 +61,7 @@ class Worker(Hub):
         self.view = View(name, names, len(config.servers), timing.lease / 1000, timing.dead / 1000)
         self.mending = Mending(self, life, seq)
         self.filling = Filling(self)
+        self.like = (b" 0 0\r\n", 0)  # flags and size of the last of several values, as they were written; the size
         self.possible_at = 0.0  # when a quorum could last be told anything
         self.waiting: list[tuple[Op, bytes, bytes, frozenset[int]]] = []
         self.latencies: dict[tuple[int, bytes], Latency] = {(i, b"get"): Latency() for i in range(len(config.servers))}

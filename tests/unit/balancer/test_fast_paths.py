@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from quorate.balancer.session import many_keys, plain_set
 
 LIMIT = 1_000_000
 _STAGE = Stage(copies=1)
+_PIPE = Stage(copies=1)
 _WORDS = st.lists(
     st.sampled_from([b"", b"k", b"a\tb", b"a\0b", b"k" * 250, b"k" * 251, b"0", b"-1", b"+1", b"1000001", b"9" * 9])
     | st.binary(max_size=6).filter(lambda word: not {b" "[0], b"\n"[0]} & set(word)),
@@ -104,3 +107,38 @@ def test_a_reply_with_one_byte_changed_is_refused_or_framed_as_any_values(
         assert max(0, end) == max(0, frame(Shape.VALUES, bytes(reply), 0))
     except BadReply:
         assert end <= 0  # told later, when what seems to be missing has come
+
+
+@given(st.lists(_VALUES, min_size=1, max_size=4), st.data())
+def test_lone_gets_get_their_values_whatever_came_before(
+    reads: list[list[tuple[bytes, bytes] | None]], data: st.DataObject
+) -> None:
+    # What flags and sizes look like is remembered, only a few at a time here; every read may be cut anywhere.
+    key = _PIPE.key_on(0)
+    with mock.patch("quorate.balancer.session.TAILS", 2):
+        for read in reads:
+            wanted = b"".join(_lone(key, value) for value in read)
+            cut = data.draw(st.integers(0, len(wanted)))  # which may end the example
+            _PIPE.ask(b"get %b\r\n" % key * len(read))
+            _PIPE.say(0, wanted[:cut])
+            _PIPE.say(0, wanted[cut:])
+            assert _PIPE.answer() == wanted
+    assert _PIPE.is_quiet
+
+
+@pytest.mark.parametrize("damage", [(b"VALUE", b"VALUF"), (b"END", b"ENX"), (b"VALUE k", b"VALUE j")])
+def test_a_size_that_is_known_by_heart_excuses_nothing(damage: tuple[bytes, bytes]) -> None:
+    stage = Stage(copies=1)
+    key = stage.key_on(0)
+    right = _lone(key, (b"0", b"abc"))
+    for _ in range(2):
+        stage.ask(b"get %b\r\n" % key)
+        stage.say(0, right)
+    assert stage.answer() == 2 * right
+    stage.ask(b"get %b\r\n" % key)
+    stage.say(0, right.replace(*damage))
+    assert stage.reset == [0]
+
+
+def _lone(key: bytes, value: tuple[bytes, bytes] | None) -> bytes:
+    return b"VALUE %b %b %d\r\n%b\r\nEND\r\n" % (key, value[0], len(value[1]), value[1]) if value else b"END\r\n"
