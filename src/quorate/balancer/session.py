@@ -30,7 +30,7 @@ _SET = re.compile(rb"set ([^ \0\r\n]{1,250}+) [0-9]{1,9}+ [0-9]{1,9}+ ([0-9]{1,9
 """A `set` that every memcached reads alike, so that it can be relayed as it came."""
 _HIT = re.compile(rb"VALUE ([^ \n]++)( [0-9]{1,20}+ ([0-9]{1,10}+)\r\n)")
 TAILS = 4096
-"""Flags and sizes of values that are known by heart."""
+"""Different flags and sizes of values that are known by heart; with one more they are learnt anew."""
 
 
 def plain_set(data: bytes, pos: int, max_value: int) -> Command | None:
