@@ -36,6 +36,9 @@ class Clock:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
+SETTLES = 10.0
+"""Seconds in which a run with nothing to do waits for what an earlier one, interrupted, began: a proxy sees a server
+after two checks."""
 _BACK = 19
 """How far a look stands back (nice(1)) that is taken while others use the cloud: it must not be what they notice."""
 
@@ -128,8 +131,10 @@ async def apply(op: Operation, *, approved: Plan | None = None, without: Sequenc
     for number, wave in enumerate(plan.waves, start=1):
         op.progress(f"[{number}/{len(plan.waves)}] {wave.title}")
         await _do_wave(op, number, wave, without)
+    if not plan.is_empty or not seen.verdict.is_ok:
+        slowest = max((system.settle for system in op.systems), default=0.0)
+        seen = await _last_look(op, without, min(slowest, SETTLES) if plan.is_empty else slowest)
     if not plan.is_empty:
-        seen = await _last_look(op, without)
         op.journal.write("end", outcome=seen.verdict.level.word, reason=seen.verdict.reason)
     return Outcome(plan, seen.verdict, op.clock.monotonic() - began)
 
@@ -251,10 +256,10 @@ async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
         await op.clock.sleep(op.poll)
 
 
-async def _last_look(op: Operation, without: Sequence[str]) -> Look:
-    """Look until nothing is left to do and all is well, at most as long as the slowest system may take to settle."""
+async def _last_look(op: Operation, without: Sequence[str], limit: float) -> Look:
+    """Look until nothing is left to do and all is well, at most so many seconds."""
     op.progress("looking again")
-    deadline = op.clock.monotonic() + max((system.settle for system in op.systems), default=0.0)
+    deadline = op.clock.monotonic() + limit
     while True:
         seen = await look(op, without=without)
         if seen.verdict.is_ok or op.clock.monotonic() > deadline:

@@ -8,7 +8,7 @@ import pytest
 from quorate.core.act import Act
 from quorate.core.plan import Plan
 from quorate.core.verdict import Level
-from quorate.engine.apply import look
+from quorate.engine.apply import SETTLES, look
 from quorate.errors import QuorateError, Refused, Unreachable
 from quorate.transport.contract import Completed
 from quorate.transport.fake import FakeHost, FakePath
@@ -314,6 +314,23 @@ async def test_the_last_look_does_not_wait_for_ever() -> None:
     assert outcome.verdict.level is Level.FAILING
     assert "toyd-health: exit code 3" in outcome.verdict.reason
     assert 20.0 <= outcome.seconds < 25.0
+
+
+async def test_a_run_with_nothing_to_do_waits_for_what_an_earlier_one_began() -> None:
+    machines = await converged()
+    machines.hosts["c2"].start("toyd.service")
+    operator = Operator(machines)
+    outcome = await operator.apply()
+    assert (outcome.plan.is_empty, outcome.verdict.level, operator.journal.lines) == (True, Level.OK, [])
+    assert outcome.seconds < SETTLES
+
+
+async def test_a_run_with_nothing_to_do_does_not_wait_long_for_what_is_ill() -> None:
+    machines = await converged()
+    machines.sick.add("c2")
+    outcome = await Operator(machines).apply()
+    assert (outcome.plan.is_empty, outcome.verdict.level) == (True, Level.FAILING)
+    assert SETTLES <= outcome.seconds < SETTLES + 3.0
 
 
 async def test_what_a_controller_says_as_it_falls_silent_is_masked_in_the_journal() -> None:
