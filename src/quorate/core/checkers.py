@@ -248,17 +248,18 @@ def check_alarm(record: Record) -> Finding:
     after = alarm_after(record)
     if after is not None:
         return _finding("alarm", "ok", f"status told of it {after:.1f} s after the fault")
-    lasting = [hit for hit in record.header.hits if hit.part == MACHINE or hit.loss != Loss.REFUSED]
-    if record.header.hold and any(_outlasts(hit, record) for hit in lasting):
+    hits = [hit for hit in record.header.hits if hit.part == MACHINE or hit.loss != Loss.REFUSED]
+    if record.header.hold and not all(_ended_unseen(hit, record) for hit in hits):
         level: LevelWord = "failing" if record.looks else "unknown"
         return _finding("alarm", level, "status never told of it, as long as it lasted")
     return _finding("alarm", "ok", "it was over before anybody looked")
 
 
-def _outlasts(hit: HitLine, record: Record) -> bool:
-    """Whether it is sure to have gone on until somebody looked."""
-    over = (record.mark("inject") or 0.0) + hit.lasts
-    return not hit.lasts or any(over - hit.lasts <= look.at < over for look in record.looks)
+def _ended_unseen(hit: HitLine, record: Record) -> bool:
+    """Whether it may have ended by itself, before it was healed, and the first look came only after that."""
+    injected = record.mark("inject") or 0.0
+    first = next((look.at for look in record.looks if look.at >= injected), None)
+    return first is not None and 0 < hit.lasts < record.header.hold and first >= injected + hit.lasts
 
 
 def check_noise(record: Record) -> Finding:

@@ -26,7 +26,7 @@ class Process:
     """Something of a system that runs on every controller and can be hit by itself.
 
     `port`: where it is talked to, for a deaf port; 0: nowhere. `role`: the part whose holder is hit where nobody says
-    which controller; empty: any. `fenced`: losses for which the others cut the power of its controller. `watched`:
+    which controller; empty: any. `fenced`: losses for which the others cut the power of its controller. `watchdog`:
     seconds after which its manager ends one that says nothing; 0: it never does.
     """
 
@@ -35,7 +35,7 @@ class Process:
     port: int = 0
     role: str = ""
     fenced: frozenset[Loss] = frozenset()
-    watched: float = 0.0
+    watchdog: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def stopped(process: Process, host: str, hold: float) -> Fault:
 
 def _lost(process: Process, host: str, loss: Loss) -> tuple[Hit, ...]:
     """The process, and all of its controller where that loses its power for it."""
-    lasts = process.watched if loss is Loss.HUNG else 0.0
+    lasts = process.watchdog if loss is Loss.HUNG else 0.0
     return (
         Hit(host, process.word, loss, lasts),
         *([Hit(host, MACHINE, Loss.FENCED)] if loss in process.fenced else []),

@@ -219,6 +219,16 @@ def test_what_was_over_before_anybody_looked_is_no_failing_of_the_looker(lasts: 
     assert finding(judge(blind), "alarm").level == level
 
 
+@pytest.mark.parametrize(
+    ("lasts", "looks", "level"), [(1.0, (3.0,), "failing"), (1.0, (), "unknown"), (10.0, (17.0,), "failing")]
+)
+def test_who_did_not_look_while_it_lasted_is_not_excused(lasts: float, looks: tuple[float, ...], level: str) -> None:
+    # What is kept away until the heal, as a stopped process is, ends by nothing else.
+    hits = (HitLine(host="controller1", part="cache", loss="drained", lasts=lasts),)
+    blind = record(header=header(hits=hits, hold=10.0), looks=[LookLine(at=at, level="ok") for at in looks])
+    assert finding(judge(blind), "alarm").level == level
+
+
 def test_a_drill_that_stood_still_itself_says_so() -> None:
     marks = [*record().marks, Mark(name="pause", at=6.0, seconds=0.9)]
     assert finding(judge(record(marks=marks)), "noise").level == "unknown"

@@ -142,7 +142,7 @@ class Keys:
                 await self._in_thread(self._remove, self._pool)
 
     def _key(self, owner: str, slot: int) -> str:
-        # What differs comes first: FNV, a usual hash of rings, spreads a last byte over a ten-thousandth of the ring.
+        # What differs comes first: FNV, a usual hash of rings, leaves keys that differ at the end side by side.
         return f"{slot}:{owner}:quorate-drill:{self._run}"
 
     def _get(self, pool: Pool, key: str, facts: Facts) -> None:

@@ -25,8 +25,8 @@ WATCHDOG = 3.0
 
 def processes(spec: CacheSpec, _site: Site) -> Sequence[Process]:
     """Engines without a daemon have nothing that could be hit; the others listen on the loopback."""
-    watched = WATCHDOG if spec.engine == "quorate" else 0.0
-    return (Process(PART, UNITS[spec.engine], watched=watched),) if spec.engine in PROXIES else ()
+    watchdog = WATCHDOG if spec.engine == "quorate" else 0.0
+    return (Process(PART, UNITS[spec.engine], watchdog=watchdog),) if spec.engine in PROXIES else ()
 
 
 def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
