@@ -26,6 +26,8 @@ class Req:
     mutates = False
     """Whether a server that executes it late could show an old value."""
     ends = False
+    yes = b""
+    """A reply that fits it as it is; what most get is seen at a glance then."""
     verb = b"own"
     """Under which its latency is counted; the balancer's own questions are not told apart."""
     shape = Shape.LINE

@@ -338,13 +338,17 @@ class Backend(Conn):
 
     def _take(self, req: Req, data: bytes, start: int) -> int:
         """Take the reply to anything but a lone get; returns where the next reply begins."""
-        end = req.frame(data, start)
-        if end <= 0:
-            self.stash(data, start, -end)
-            return start
-        reply = data if end - start == len(data) else data[start:end]
-        if not req.fits(reply):
-            raise BadReply
+        reply = req.yes
+        if reply and data.startswith(reply, start):
+            end = start + len(reply)
+        else:
+            end = req.frame(data, start)
+            if end <= 0:
+                self.stash(data, start, -end)
+                return start
+            reply = data if end - start == len(data) else data[start:end]
+            if not req.fits(reply):
+                raise BadReply
         self.fifo.popleft()
         counts = self.counts
         counts[req.verb] = counts.get(req.verb, 0) + 1

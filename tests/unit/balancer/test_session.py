@@ -105,6 +105,23 @@ def test_what_is_no_reply_ends_the_connection_and_another_copy_answers(stage: St
     assert stage.answer() == value(key) + b"END\r\n"
 
 
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        (b"delete %b\r\n", b"STORED\r\n"),
+        (b"ms %b 2\r\nhi\r\n", b"STORED\r\n"),
+        (b"incr %b 1\r\n", b"STORED\r\n"),
+        (b"touch %b 1\r\n", b"STORED\r\n"),
+        (b"set %b 0 0 2\r\nhi\r\n", b"STORED \r\n"),
+    ],
+)
+def test_what_answers_a_set_answers_nothing_else(stage: Stage, said: bytes, reply: bytes) -> None:
+    key = stage.key_on(0, 1)
+    stage.ask(said.replace(b"%b", key))
+    stage.say(0, reply)
+    assert stage.reset == [0]
+
+
 @pytest.mark.parametrize("length", range(1, len(b"VALUE key 0 12\r\n")))
 def test_a_head_may_come_in_two_pieces(stage: Stage, length: int) -> None:
     key = stage.key_on(0, 1)
