@@ -22,6 +22,7 @@ REFUSALS = (
     b"SERVER_ERROR ",
     b"END\r\n",
     b"EN\r\n",
+    b"EN ",  # with the key and the opaque that were asked for
     b"NS\r\n",
     b"NF\r\n",
     b"NOT_FOUND\r\n",
