@@ -51,7 +51,14 @@ def board(worker: Worker) -> None:
     worker.heed = lambda: None  # type: ignore[method-assign]
 
 
-LAWS: dict[str, Callable[[Worker], None]] = {law.__name__: law for law in (publish, dirty, drain, replay, empty, board)}
+def pass_on(worker: Worker) -> None:
+    """Leave it to a dead balancer to tell servers what it owed."""
+    worker.mending._pass_on = lambda *_: None  # type: ignore[method-assign]
+
+
+LAWS: dict[str, Callable[[Worker], None]] = {
+    law.__name__: law for law in (publish, dirty, drain, replay, empty, board, pass_on)
+}
 
 
 def without(law: str) -> Callable[..., Worker]:

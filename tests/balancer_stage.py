@@ -55,15 +55,18 @@ class Stage:
         told = self.told(number)
         lines = iter(told.split(b"\r\n")[:-1])
         for line in lines:
-            if line.startswith(b"get quorate:"):
+            if line.startswith(b"gets quorate:"):
                 shown = [
-                    b"VALUE quorate:balancer:%b 0 %d\r\n%b\r\n" % (n.encode(), len(v), v)
+                    b"VALUE quorate:balancer:%b 0 %d 1\r\n%b\r\n" % (n.encode(), len(v), v)
                     for n, v in self.registers.items()
                 ]
                 self.say(number, b"".join(shown) + b"END\r\n")
             elif line.startswith(b"set quorate:"):
                 self.registers[line.split()[1].rpartition(b":")[2].decode()] = next(lines)
                 self.say(number, b"STORED\r\n")
+            elif line.startswith(b"ms quorate:"):
+                self.registers[line.split()[1].rpartition(b":")[2].decode()] = next(lines)
+                self.say(number, b"HD\r\n")
             elif line == b"flush_all":
                 self.say(number, b"OK\r\n")
             elif line == b"stats conns":

@@ -10,7 +10,16 @@ from model.judge import is_well, violation
 from model.protocol_model import State, World, start
 from model.rejoin_model import is_fault, steps
 
-WEIGHTS = {"lease-ends": 0.5, "crash": 0.3, "restart": 0.5, "freeze": 0.5, "cut": 0.5, "filled": 0.2, "begin": 0.7}
+WEIGHTS = {
+    "lease-ends": 0.5,
+    "crash": 0.3,
+    "restart": 0.5,
+    "freeze": 0.5,
+    "cut": 0.5,
+    "filled": 0.2,
+    "begin": 0.7,
+    "pass-on": 0.2,
+}
 """How gladly a walk takes a step, 1 where not said: faults in the midst of things find more than faults at once."""
 
 

@@ -43,6 +43,7 @@ LAWS = frozenset(
         "fresh-source",  # the second look at a source needs a view that is younger than the changes it waited for
         "missed-fills",  # a copy under way on a connection that is given up is missed like a change
         "skip-provisional",  # a provisional value is a miss to readers, whatever else is lost
+        "pass-on",  # ... and who remembers it writes it where a server shows an older one, when its owner is silent
         "remember",  # what was once seen of a register holds until its owner, or who takes it over, says otherwise
     }
 )

@@ -71,7 +71,8 @@ def refresh(state: State) -> State:
 def probe(state: State, world: World, b: int, s: int) -> State:
     """Look, see whether the own register vanished, and write it (by `cas`, so that nothing falls in between)."""
     me = state.balancers[b]
-    vanished = state.servers[s].registers[b] is None
+    there = state.servers[s].registers[b]
+    vanished = there is None or there.seq < me.stored[s]
     if vanished and me.stored[s] >= 0:
         if me.marks[s] == "w" and me.ready[s]:
             state = emptied(state, world, b, s)
@@ -80,11 +81,21 @@ def probe(state: State, world: World, b: int, s: int) -> State:
     if vanished and not world.holds("gone-after-ready") and me.marks[s] in "dw":
         state = emptied(state, world, b, s)
     state = look(state, b, s)
+    if not state.balancers[1 - b].up and world.holds("pass-on"):
+        state = pass_on(state, b, s)
     me = state.balancers[b]
     registers = put(state.servers[s].registers, b, Register(me.seq, me.marks, me.taken))
     state = with_server(state, s, registers=registers)
     state = with_balancer(state, b, stored=put(me.stored, s, me.seq), ready=put(me.ready, s, me.marks[s] == "w"))
     return acknowledge(state, world, b)
+
+
+def pass_on(state: State, b: int, s: int) -> State:
+    """Write what is known of the other where it is older or missing (by `cas` or `add`: never over a newer one)."""
+    known, registers = state.balancers[b].known, state.servers[s].registers
+    if known is None or known <= (registers[1 - b] or Register(-1, "...", 0)):
+        return state
+    return with_server(state, s, registers=put(registers, 1 - b, known))
 
 
 def emptied(state: State, world: World, b: int, s: int) -> State:
@@ -120,6 +131,8 @@ def steps_of_rejoin(state: State, world: World, b: int) -> Iterator[Step]:
             yield f"connect {b} {s}", with_balancer(state, b, connected=put(me.connected, s, True))
             continue
         yield f"probe {b} {s}", probe(state, world, b, s)
+        if world.holds("pass-on") and state.balancers[1 - b].up:  # it only seems to be silent
+            yield f"pass-on {b} {s}", pass_on(state, b, s)
         if me.marks[s] == "d" and is_drained(state, world, b, s):
             if me.missed[s] & EVERYTHING:
                 yield f"wait {b} {s}", set_mark(state, b, s, "w")
@@ -265,7 +278,7 @@ def steps_of_death(state: State, world: World, b: int) -> Iterator[Step]:
         seen = [s for s in SERVERS if state.links[b][s] and not state.servers[s].frozen]
         for size in range(QUORUM, len(seen) + 1):
             for some in combinations(seen, size):
-                yield f"start {b} {some}", revive(state, world, b, some)
+                yield f"start {b} {' '.join(map(str, some))}", revive(state, world, b, some)
         return
     if state.balancers[1 - b].up:
         return
@@ -292,9 +305,9 @@ def steps_of_faults(state: State, world: World) -> Iterator[Step]:
             if any(state.live[place[0]]):
                 yield f"{fault} lost", crash(left, place[0], arrived=False)
         if name == "cut" and not state.links[place[0]][place[1]] and not state.live[place[0]][place[1]]:
-            yield f"heal {where}", state._replace(links=put2(state.links, place[0], place[1], True))
+            yield f"heal {' '.join(where)}", state._replace(links=put2(state.links, place[0], place[1], True))
         elif name == "freeze" and state.servers[place[0]].frozen:
-            yield f"thaw {where}", with_server(state, place[0], frozen=False)
+            yield f"thaw {' '.join(where)}", with_server(state, place[0], frozen=False)
 
 
 def steps(state: State, world: World) -> Iterator[Step]:

@@ -137,9 +137,12 @@ class Memcached:
 
     def _command(self, words: list[bytes]) -> bytes:
         match words[0]:
-            case b"get":
+            case b"get" | b"gets":
                 found = [(key, item) for key in words[1:] if (item := self._find(key)) is not None]
-                parts = [b"VALUE %b %b %d\r\n%b\r\n" % (k, i.flags, len(i.value), i.value) for k, i in found]
+                parts = []
+                for key, item in found:
+                    token = b" %d" % item.cas if words[0] == b"gets" else b""
+                    parts.append(b"VALUE %b %b %d%b\r\n%b\r\n" % (key, item.flags, len(item.value), token, item.value))
                 return b"".join(parts) + b"END\r\n"
             case b"delete":
                 return b"DELETED\r\n" if self.items.pop(words[1], None) else b"NOT_FOUND\r\n"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from balancer_world import World
+from balancer_world import STEP, World
 
 from balancer_laws import without
 from quorate.balancer.session import Client
@@ -256,3 +256,45 @@ def test_the_checker_sees_what_each_law_prevents(law: str, kind: str) -> None:
             assert "shows version" in str(error)  # noqa: PT017 - which of the assertions it was is the point
             return
     raise AssertionError("60 schedules, and nothing was seen")
+
+
+def told(world: World, number: int, said: bytes) -> bytes:
+    """Let a client of a balancer say something; returns what it hears."""
+    client, heard = world.balancers[number].client()
+    client.data_received(said)
+    client.hub.flush()
+    passed(world, 0.4)
+    return b"".join(heard)
+
+
+def passed(world: World, seconds: float) -> None:
+    for _ in range(round(seconds / STEP)):
+        world.step()
+
+
+def read_after_a_debt_was_nearly_forgotten(make: Callable[..., Worker]) -> bytes:
+    """A balancer dies in debt, one of two servers that say so restarts, the other is cut off, and it comes back."""
+    world = World(1, make=make)
+    passed(world, 1.0)
+    dies = world.balancers[2]
+    key = next(key for n in range(1000) if dies.worker.route(key := b"key%d" % n).copies == (0, 1))
+    set_it = b"set %b 0 0 3\r\n%b\r\n"
+    assert told(world, 2, set_it % (key, b"old")) == b"STORED\r\n"
+    world.cuts = {(2, 1)}
+    assert told(world, 2, set_it % (key, b"new")) == b"STORED\r\n"
+    dies.kill()
+    world.cuts = set()
+    passed(world, 0.5)
+    world.servers[0].kill()
+    passed(world, 0.1)
+    world.servers[0].restart()
+    passed(world, 0.1)
+    world.cuts = {(balancer.number, 2) for balancer in world.balancers}
+    dies.start()
+    passed(world, 0.5)
+    return told(world, 2, b"get %b\r\n" % key)
+
+
+def test_a_debt_outlives_its_balancer_and_a_server_that_knew_it() -> None:
+    assert read_after_a_debt_was_nearly_forgotten(Worker) == b"END\r\n"
+    assert b"\r\nold\r\n" in read_after_a_debt_was_nearly_forgotten(without("pass_on")), "the law is what prevents it"

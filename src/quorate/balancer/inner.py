@@ -8,6 +8,7 @@ from collections.abc import Callable
 from quorate.balancer.command import Shape
 from quorate.balancer.conn import Op
 from quorate.balancer.health import Identity
+from quorate.balancer.registers import PREFIX, Shown
 from quorate.balancer.replies import values
 from quorate.balancer.session import Backend
 
@@ -37,14 +38,23 @@ class Ask(Op):
         self.then(backend, None)
 
 
-def registers(reply: bytes, prefix: bytes) -> dict[str, bytes]:
+def registers(reply: bytes) -> dict[str, Shown]:
     """Return the registers that a server shows, by balancer."""
-    return {key[len(prefix) :].decode("ascii", "replace"): reply[start:end] for key, _, start, end, _ in values(reply)}
+    return {
+        key[len(PREFIX) :].decode("ascii", "replace"): Shown(reply[start:end], token or 0)
+        for key, _, start, end, token in values(reply)
+    }
 
 
 def store(key: bytes, value: bytes) -> bytes:
     """Return the command that sets an item of the balancer's own."""
     return b"set %b 0 0 %d\r\n%b\r\n" % (key, len(value), value)
+
+
+def replace(key: bytes, value: bytes, there: Shown | None) -> bytes:
+    """Return the command that sets such an item only where it still is as it was shown, or still is not there."""
+    guard = b"ME" if there is None else b"C%d" % there.token
+    return b"ms %b %d %b\r\n%b\r\n" % (key, len(value), guard, value)
 
 
 def identity(reply: bytes) -> Identity | None:

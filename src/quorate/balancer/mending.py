@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from quorate.balancer import inner
@@ -10,7 +11,7 @@ from quorate.balancer.command import Shape
 from quorate.balancer.health import Health, Step
 from quorate.balancer.inner import Ask
 from quorate.balancer.ops import is_gone
-from quorate.balancer.registers import CLEAN, FILLING, OWED, PREFIX, Register, decode, key
+from quorate.balancer.registers import CLEAN, FILLING, OWED, STILL, Register, Shown, decode, key
 from quorate.balancer.session import Backend
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Mending:
         self.may_tell = False
         """Whether our own former registers were read: a new one would hide what they owe."""
         keys = b" ".join(key(name) for name in worker.view.names)
-        self.look = b"get %b\r\n" % keys
+        self.look = b"gets %b\r\n" % keys
 
     # --- probes --------------------------------------------------------------------------------------------------
 
@@ -83,7 +84,7 @@ class Mending:
 
         def looked(backend: Backend, reply: bytes | None) -> None:
             if reply is not None and reply.endswith(b"END\r\n"):
-                self._looked(backend, inner.registers(reply, PREFIX), asked, told_before)
+                self._looked(backend, inner.registers(reply), asked, told_before)
 
         backend.submit(Ask(asked, Shape.VALUES, looked), self.look)
         self._tell(backend)
@@ -104,16 +105,18 @@ class Mending:
         data = inner.store(key(self.worker.view.name), register.encode())
         backend.submit(Ask(self.worker.now, Shape.LINE, stored), data)
 
-    def _looked(self, backend: Backend, shown: dict[str, bytes], asked: float, told_before: int) -> None:
+    def _looked(self, backend: Backend, shown: dict[str, Shown], asked: float, told_before: int) -> None:
         worker, server = self.worker, backend.server
         health = worker.health[server]
         self.looked_at.add(server)
-        mine = shown.get(worker.view.name)
+        name = worker.view.name
+        mine = decode(shown[name].value, len(self.told)) if name in shown else None
         if mine is not None:
             self._own(mine)
-        elif told_before >= 0:
-            self._identify(backend)  # our register is gone: was it emptied?
+        if told_before > (mine.seq if mine is not None else -1):
+            self._identify(backend)  # our register is gone, or an older one was passed on since: was it emptied?
         worker.view.absorb(server, shown, asked)
+        self._pass_on(backend, shown)
         if health.answered(worker.now):
             worker.rises(server)
         if not self.may_tell:
@@ -121,10 +124,19 @@ class Mending:
             self.may_tell = asked_all and len(self.looked_at) >= worker.view.quorum
         worker.update_routes()
 
-    def _own(self, value: bytes) -> None:
+    def _pass_on(self, backend: Backend, shown: Mapping[str, Shown]) -> None:
+        """Let a server know what we remember of balancers that stand still: else their debts go with other servers.
+
+        Never over a newer one: the server compares, so that a late or old copy of it changes nothing.
+        """
+        since = self.worker.now - STILL * self.worker.config.timing.probe / 1000
+        for name, register in self.worker.view.lacking(shown, since):
+            data = inner.replace(key(name), register.encode(), shown.get(name))
+            backend.submit(Ask(self.worker.now, Shape.META, lambda _, reply: None), data)  # noqa: ARG005
+
+    def _own(self, register: Register) -> None:
         """Find debts of a former life of this balancer: its log is lost, so they are for everything."""
-        register = decode(value, len(self.told))
-        if register is None or register.life == self.life:
+        if register.life == self.life:
             return
         self.seq = max(self.seq, register.seq + 1)
         for server, mark in enumerate(register.marks):

@@ -3,12 +3,14 @@
 A register says for each server, in the configuration's order, whether its owner missed changes there. An owner writes
 it to a quorum of servers before it acknowledges a change that a server missed; a reader asks a quorum at every probe.
 Two quorums share a server, so a reader whose view is valid knows of every acknowledged change that was missed.
+A server that restarts has lost what it held: the owner writes it again, or, if it stands still, whoever remembers it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 CLEAN, DIRTY, WAITING, FILLING = ".", "d", "w", "f"
 MARKS = frozenset({CLEAN, DIRTY, WAITING, FILLING})
@@ -18,6 +20,8 @@ PROVISIONAL = 5
 """Seconds that a value lives which was copied and is not settled (filling.py)."""
 UNSETTLED = PROVISIONAL + 1.0
 """Seconds after which nothing of that kind is left by a balancer that stands still."""
+STILL = 2
+"""Probe intervals after which a register that does not advance is passed on by others: its owner may be dead."""
 MOST_DIGITS = 20
 """Of a sequence number: anybody can write an item, and a number of 5,000 digits is an error to Python."""
 
@@ -39,6 +43,13 @@ class Register:
         """Return the item's value."""
         taken = ",".join(f"{name}:{seq}" for name, seq in sorted(self.taken.items())) or "-"
         return f"1 {self.life} {self.seq} {self.ring} {self.marks} {taken}".encode()
+
+
+class Shown(NamedTuple):
+    """An item as a server shows it: what it holds, and its CAS token there."""
+
+    value: bytes
+    token: int
 
 
 def decode(value: bytes, servers: int) -> Register | None:
@@ -86,16 +97,24 @@ class View:
         self.others: dict[str, _Known] = {}
         self.taken: dict[str, int] = {}  # by this balancer
 
-    def absorb(self, server: int, shown: Mapping[str, bytes], asked: float) -> None:
+    def absorb(self, server: int, shown: Mapping[str, Shown], asked: float) -> None:
         """Take in what a server showed to a probe that was sent at `asked` (what it says may be as old as that)."""
         self.heard[server] = max(self.heard[server], asked)
-        for name, value in shown.items():
-            register = decode(value, self.servers)
+        for name, item in shown.items():
+            register = decode(item.value, self.servers)
             if register is None or name == self.name or name not in self.names:
                 continue
             known = self.others.get(name)
             if known is None or register.seq > known.register.seq:
                 self.others[name] = _Known(register, asked)
+
+    def lacking(self, shown: Mapping[str, Shown], since: float) -> Iterator[tuple[str, Register]]:
+        """Name the registers that have stood still since then and of which a server shows an older one or none."""
+        for name, known in self.others.items():
+            if known.advanced < since:
+                there = decode(shown[name].value, self.servers) if name in shown else None
+                if there is None or there.seq < known.register.seq:
+                    yield name, known.register
 
     def unseen(self) -> None:
         """Forget who was asked when: the process was paused."""

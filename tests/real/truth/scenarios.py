@@ -142,6 +142,16 @@ def killed_twice() -> list[Event]:
     ]
 
 
+def forgotten_debt() -> list[Event]:
+    """A balancer dies in debt; of the two servers that know it one restarts and one is cut off before it comes back."""
+    return [
+        *cut(1.3, 2.2, "server", 1, between([2], [1])),
+        *kill(2.15, 3.6, "balancer", 2),
+        *kill(2.9, 3.1, "server", 0),
+        *cut(3.5, 4.6, "server", 2, between(range(CONTROLLERS), [2])),
+    ]
+
+
 def restarts() -> list[Event]:
     """Servers come back empty, again and again, and are filled while their keys are changed."""
     return [event for n in range(4) for event in kill(1.3 + 1.2 * n, 1.5 + 1.2 * n, "server", n % CONTROLLERS)]
@@ -173,6 +183,7 @@ SCENARIOS: dict[str, Callable[[], list[Event]]] = {
         killed_while_cut,
         killed_in_debt,
         killed_twice,
+        forgotten_debt,
         restarts,
         isolated,
     )

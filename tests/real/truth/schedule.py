@@ -5,7 +5,7 @@ balancer, or one of each. A link belongs to a balancer and a server; a cut of so
 being out for somebody, a cut of some of a balancer's links is that balancer being out.
 
 Memory is lost by a kill only. Where a balancer is killed, the kills of servers all hit the same one: the registers of a
-dead balancer outlive one server, not two within ten seconds.
+dead balancer outlive one server, not two before the others have passed them on.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ PLANS = [
     "frozen_at_birth",
     "killed_in_debt",
     "killed_twice",
+    "forgotten_debt",
     "killed_while_cut",
     "half_frozen",
     "blips",

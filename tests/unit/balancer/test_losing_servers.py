@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from balancer_stage import Stage
-from quorate.balancer.registers import decode
+from quorate.balancer.registers import Shown, decode
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_without_a_quorum_reads_miss_and_changes_are_refused_in_time(stage: Stag
 
 def test_a_server_that_another_balancer_marks_is_not_read(stage: Stage) -> None:
     key = stage.key_on(0, 1)
-    stage.worker.view.absorb(1, {"s1": b"1 x 5 ring d.. -"}, stage.worker.now)
+    stage.worker.view.absorb(1, {"s1": Shown(b"1 x 5 ring d.. -", 1)}, stage.worker.now)
     stage.worker.update_routes()
     stage.ask(b"get %b\r\n" % key)
     assert stage.told(0) == b""
@@ -154,7 +154,7 @@ def test_a_server_is_filled_only_from_others_that_were_not_emptied_as_well(
 
 def test_the_first_that_waits_empties_it_for_all() -> None:
     stage = Stage(name="s2")
-    stage.worker.view.absorb(1, {"s0": b"1 x 5 ring .w. -"}, stage.worker.now)
+    stage.worker.view.absorb(1, {"s0": Shown(b"1 x 5 ring .w. -", 1)}, stage.worker.now)
     assert stage.worker.view.rank(1) == 1
     assert stage.worker.view.rank(2) == 0
 
@@ -168,6 +168,44 @@ def test_the_debts_of_the_dead_are_taken_over_in_the_open(stage: Stage) -> None:
     assert stage.worker.view.mark(2, stage.worker.now) == "."
     assert stage.worker.view.taken == {"s1": 5}
     assert b" s1:5\r\n" in stage.probe()
+
+
+@pytest.mark.parametrize(("there", "guard"), [(None, b"ME"), (b"1 x 4 ring ... -", b"C1")])
+def test_a_server_that_does_not_show_the_newest_register_of_the_silent_is_told(
+    stage: Stage, there: bytes | None, guard: bytes
+) -> None:
+    newest = b"1 x 5 ring d.. s2:3"
+    stage.registers["s1"] = newest
+    stage.probe()
+    for _ in range(3):
+        assert b"ms quorate:" not in stage.probe(), "every server shows it"
+    stage.registers.pop("s1")
+    stage.registers |= {"s1": there} if there is not None else {}
+    assert b"ms quorate:balancer:s1 19 %b\r\n%b\r\n" % (guard, newest) in stage.probe() + stage.probe()
+    assert stage.registers["s1"] == newest
+    assert b"ms quorate:" not in stage.probe()
+
+
+def test_a_register_that_advances_is_its_owners_to_write(stage: Stage) -> None:
+    for seq in range(9):
+        stage.registers["s1"] = b"1 x %d ring d.. -" % (50 + seq)
+        stage.probe()
+        stage.registers["s1"] = b"1 x 4 ring ... -"  # a server that is behind
+        assert b"ms quorate:" not in stage.probe()
+
+
+def test_our_own_register_passed_on_after_an_emptying_hides_nothing(stage: Stage) -> None:
+    stage.probe()
+    old = stage.registers["s0"]
+    stage.probe()
+    stage.worker.now += 0.1
+    stage.worker.probe()
+    stage.worker.flush()
+    stage.registers["s0"] = old
+    stage.flushes = 1
+    for number in (0, 0, 1, 2):
+        stage.serve(number)
+    assert "server s0 was emptied or restarted" in stage.log
 
 
 def test_a_pause_of_the_process_resets_everything(stage: Stage) -> None:
