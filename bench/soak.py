@@ -278,6 +278,8 @@ def told(figures: Mapping[str, Any]) -> str:
         lines.append(
             f"{name}: {one['first']} at first, {one['last']} at last, grew by {one['growth']} in the second half"
         )
+    lines.append(f"refused: {figures['refused']}")
+    lines.append("wrong: " + ("; ".join(figures["wrong"]) or "none"))
     lines.append("leaks: " + (", ".join(figures["leaks"]) or "none"))
     return "\n".join(lines) + "\n"
 

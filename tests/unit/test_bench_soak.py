@@ -41,3 +41,10 @@ def test_requests_are_told_as_hours_of_a_site() -> None:
     assert told["hours_at_2000_per_second"] == 3.0
     assert told["p99_us"] == {"c50": [100, 300]}
     assert "3.0 hours of 2000 a second" in soak.told(told)
+
+
+def test_what_was_wrong_is_told() -> None:
+    seen = Soak(0.0, looks(20, 20, 20, 20))
+    assert "wrong: none" in soak.told(soak.judged(seen, 60.0))
+    seen.tally.wrong.append("mixed: closed")
+    assert "wrong: mixed: closed" in soak.told(soak.judged(seen, 60.0))
