@@ -21,17 +21,23 @@ from quorate.errors import InvalidInput
 from quorate.lab.folder import cloud_yaml
 from quorate.lab.lab import DEFAULT_SUBNET, Lab
 from quorate.lab.spec import RELEASES, Spec, machine_names
+from quorate.systems import discover
+
+OPTIONAL = tuple(system.name for system in discover() if system.spec.optional)
+"""Systems that are part of a cloud only if its file names them."""
 
 
-def packages(release: str) -> tuple[str, ...]:
+def packages(release: str, systems: Sequence[str] = ()) -> tuple[str, ...]:
     """Say what the systems want installed on that release, so that the image has it already."""
     machines = machine_names(3)
-    sample = Spec("sample", machines, DEFAULT_SUBNET, release, packages=(), image="", folder="", identity="")
-    cloud, systems = files.parsed(cloud_yaml(sample), "the lab's cloud.yaml")
-    site = site_of(cloud, systems)
+    sample = Spec(
+        "sample", machines, DEFAULT_SUBNET, release, (), image="", folder="", identity="", systems=(*systems,)
+    )
+    cloud, known = files.parsed(cloud_yaml(sample), "the lab's cloud.yaml")
+    site = site_of(cloud, known)
     wanted = (
         resource.name
-        for system in enabled(cloud, systems)
+        for system in enabled(cloud, known)
         for resource in system.resources(cloud.systems[system.name], site, machines[0])
         if isinstance(resource, Package)
     )
@@ -57,6 +63,7 @@ def lab() -> None:
 @click.option("--host", "hosts", multiple=True, help="A machine's name, given once for each, instead of --machines.")
 @click.option("--release", type=click.Choice(RELEASES), help=f"Their Debian.  [default: {RELEASES[0]}]")
 @click.option("--subnet", help=f"Their addresses: .11, .12, …; this host gets .1.  [default: {DEFAULT_SUBNET}]")
+@click.option("--with", "systems", multiple=True, type=click.Choice(OPTIONAL), help="An optional system, for each.")
 @click.option("--force", is_flag=True, help="Overwrite a cloud.yaml in DIR that differs.")
 @name_option
 @output_option
@@ -67,6 +74,7 @@ def up(
     hosts: tuple[str, ...],
     release: str | None,
     subnet: str | None,
+    systems: tuple[str, ...],
     force: bool,
     name: str,
     output: str,
@@ -78,9 +86,18 @@ def up(
     if hosts and count is not None:
         raise click.UsageError("give --machines or --host, not both")
     there = Lab(name, progress=render.progress)
-    known = there.known_release()
-    chosen = release or known or RELEASES[0]
-    there.up(directory, machines=hosts or count, release=release, subnet=subnet, packages=packages(chosen), force=force)
+    known = there.known()
+    chosen = release or (known.release if known else RELEASES[0])
+    wanted = systems or (known.systems if known else ())
+    there.up(
+        directory,
+        machines=hosts or count,
+        release=release,
+        subnet=subnet,
+        packages=packages(chosen, wanted),
+        systems=wanted,
+        force=force,
+    )
     _complete_secrets(there.cloud_yaml())
     render.result(_status(there), output, lambda: _table(there, f"{name} is up; its cloud is {there.cloud_yaml()}"))
 

@@ -12,9 +12,9 @@
     noise        the drill's own process stood still: what clients saw then is its fault
 
 What must be true of clients' facts (systems/*/client.py): an operation that was served by somebody has `server`; a
-write of a numbered row has `number`, and its client's final look `numbers` (ranges) and `more_than_once`; a read of
-rows has `highest`, the highest number that it saw (which nobody judges yet); an operation on a cached key has `key`,
-`kind` (set, get, delete) and `version`, which grows with each change of the key and is null for a miss.
+write of a numbered row (or message) has `number`, and its client's final look `numbers` (ranges) and `more_than_once`;
+a read of rows has `highest`, the highest number that it saw (which nobody judges yet); an operation on a cached key has
+`key`, `kind` (set, get, delete) and `version`, which grows with each change of the key and is null for a miss.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ One client's life::
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -32,6 +32,17 @@ def password(name: str) -> str:
 def with_passwords(text: str, passwords: Mapping[str, str]) -> str:
     """Put the passwords in place of what stands for them. KeyError names the first that no workload asked for."""
     return _PASSWORD.sub(lambda found: passwords[found[1]], text)
+
+
+def ranges(numbers: Iterable[int]) -> list[list[int]]:
+    """First and last of every unbroken row of numbers."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
 
 
 class Failed(Exception):

@@ -41,7 +41,9 @@ def cloud_yaml(spec: Spec) -> str:
     controllers = "".join(
         _CONTROLLER.format(spec=spec, slot=slot, port=POWER_PORT, user=BMC_USER) for slot in spec.slots
     )
-    return _CLOUD.format(spec=spec, os=_OS[spec.release], controllers=controllers)
+    wanted = "".join(f"  {name}: {{}}\n" for name in spec.systems)
+    systems = f"systems:\n{wanted}" if wanted else ""
+    return _CLOUD.format(spec=spec, os=_OS[spec.release], controllers=controllers) + systems
 
 
 def known_hosts(spec: Spec, host_keys: dict[str, str]) -> str:

@@ -60,6 +60,7 @@ class Lab:
         release: str | None = None,
         subnet: str | None = None,
         packages: Sequence[str] | None = None,
+        systems: Sequence[str] | None = None,
         force: bool = False,
     ) -> None:
         """Bring the lab up, or what of it is not up; return once sshd answers on every machine.
@@ -68,7 +69,14 @@ class Lab:
         """
         needs.require()
         with self._locked():
-            spec = self._wanted(directory.resolve(), machines, release, subnet, packages)
+            spec = self._wanted(
+                directory.resolve(),
+                machines=machines,
+                release=release,
+                subnet=subnet,
+                packages=packages,
+                systems=systems,
+            )
             if not force:
                 folder.refuse_overwrite(directory, spec)
             if not Path(f"/sys/class/net/{spec.names.bridge}").exists():
@@ -119,9 +127,9 @@ class Lab:
             hint = f"labs on this host: {others}" if others else "`quorate lab up` makes one"
             raise Refused(f"there is no lab called {self.name}", hint=hint) from error
 
-    def known_release(self) -> str | None:
-        """The release of the lab's machines, or None where there is no lab."""
-        return self.spec.release if (self.state / "lab.json").exists() else None
+    def known(self) -> Spec | None:
+        """What the lab is, or None where there is none."""
+        return self.spec if (self.state / "lab.json").exists() else None
 
     @property
     def key(self) -> Path:
@@ -227,23 +235,26 @@ class Lab:
     def _wanted(
         self,
         directory: Path,
+        *,
         machines: int | Sequence[str] | None,
         release: str | None,
         subnet: str | None,
         packages: Sequence[str] | None,
+        systems: Sequence[str] | None,
     ) -> Spec:
         """Return what the lab is to be; refuse what differs from what it is."""
-        old = self.spec if (self.state / "lab.json").exists() else None
+        old = self.known()
         names = shapes.machine_names(machines) if isinstance(machines, int) else tuple(machines or ())
         names = shapes.checked_machines(names or (old.machines if old else shapes.machine_names(3)))
         release = shapes.checked_release(release or (old.release if old else shapes.RELEASES[0]))
         subnet = shapes.checked_subnet(subnet or (old.subnet if old else DEFAULT_SUBNET))
         wanted = tuple(sorted(set(packages if packages is not None else old.packages if old else ())))
+        chosen = tuple(sorted(set(systems if systems is not None else old.systems if old else ())))
         identity = old.identity if old else uuid.uuid4().hex
         golden = old.image if old else image.digest(release, wanted)
-        spec = Spec(self.name, names, subnet, release, wanted, golden, str(directory), identity)
+        spec = Spec(self.name, names, subnet, release, wanted, golden, str(directory), identity, chosen)
         if old is not None:
-            parts = ("machines", "release", "subnet", "packages")
+            parts = ("machines", "release", "subnet", "systems", "packages")
             differs = [part for part in parts if getattr(old, part) != getattr(spec, part)]
             if differs:
                 raise Refused(

@@ -46,7 +46,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class Spec:
-    """A lab. `identity` is random: machine ids derive from it, so that no two labs' machines share one."""
+    """A lab. `identity` is random: machine ids derive from it, so that no two labs' machines share one.
+
+    `systems`: optional ones that its cloud has.
+    """
 
     name: str
     machines: tuple[str, ...]
@@ -56,6 +59,7 @@ class Spec:
     image: str
     folder: str
     identity: str
+    systems: tuple[str, ...] = ()
 
     @property
     def names(self) -> Names:
@@ -112,8 +116,8 @@ class Spec:
         """Read the text of lab.json."""
         try:
             data = json.loads(text)
-            data["machines"], data["packages"] = tuple(data["machines"]), tuple(data["packages"])
-            return cls(**data)
+            lists = {name: tuple(data[name]) for name in ("machines", "packages", "systems") if name in data}
+            return cls(**{**data, **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise QuorateError(
                 f"lab.json cannot be read: {error}", hint="`quorate lab down` removes what there is"

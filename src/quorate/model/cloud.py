@@ -129,7 +129,12 @@ class Brief(Section):
 
 
 class Spec(Section):
-    """A system's own section below `systems:`. Each system derives its own."""
+    """A system's own section below `systems:`. Each system derives its own.
+
+    `optional`: it is part of the cloud only if the file names it; the others are unless the file says otherwise.
+    """
+
+    optional: ClassVar[bool] = False
 
     enabled: bool = Field(default=True, description="False leaves this system out of the cloud.")
 
@@ -226,6 +231,8 @@ class Objectives(Section):
     database_write: float = Field(default=6.0, gt=0, description="No write to the database succeeds.")
     cache: float = Field(default=2.0, gt=0, description="A cached value can be neither read nor written.")
     virtual_ip: float = Field(default=4.0, gt=0, description="Nothing answers at the virtual IP.")
+    messaging: float = Field(default=6.0, gt=0, description="No message is confirmed.")
+    rpc: float = Field(default=10.0, gt=0, description="No service answers another.")
 
 
 class Cloud(Section):

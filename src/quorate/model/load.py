@@ -37,7 +37,7 @@ def load(text: str, file: str, specs: Mapping[str, type[Spec]]) -> Cloud:
 
 
 def _systems(section: Any, specs: Mapping[str, type[Spec]]) -> tuple[dict[str, Spec], list[Finding]]:
-    """Read what differs from the defaults; a system that is not mentioned has all of them."""
+    """Read what differs from the defaults; a system that is not mentioned has all of them, or is none if optional."""
     known = choice(sorted(specs))
     if section is not None and not isinstance(section, dict):
         return {}, [Finding(("systems",), f"{found(section)} is not a mapping", f"a mapping of {known}")]
@@ -50,7 +50,7 @@ def _systems(section: Any, specs: Mapping[str, type[Spec]]) -> tuple[dict[str, S
     ]
     for name, spec in sorted(specs.items()):
         try:
-            own = given.get(name)
+            own = given.get(name, {"enabled": not spec.optional})
             systems[name] = spec.model_validate({} if own is None else own)
         except ValidationError as error:
             wrong += [Finding(("systems", name, *f.path), f.message, f.allowed) for f in _explained(error, spec)]

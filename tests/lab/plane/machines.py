@@ -129,11 +129,11 @@ def watching_argv(secrets: list[str], seen: set[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def machines_up(what_for: str, folder: Path) -> Iterator[Plane]:
-    """Three fresh machines with a cloud file, taken down at the end."""
+def machines_up(what_for: str, folder: Path, *words: str) -> Iterator[Plane]:
+    """Three fresh machines with a cloud file, taken down at the end. `words`: more for `lab up`."""
     name = labs.name(what_for)
     up = subprocess.run(
-        [QUORATE, "lab", "up", folder, "--name", name, "--subnet", labs.free_subnet()],
+        [QUORATE, "lab", "up", folder, "--name", name, "--subnet", labs.free_subnet(), *words],
         check=False,
         capture_output=True,
         text=True,

@@ -36,6 +36,11 @@ def test_the_cloud_file_is_the_one_that_is_documented() -> None:
     )
 
 
+def test_optional_systems_are_named_in_it() -> None:
+    wanted = dataclasses.replace(LAB, systems=("rabbitmq",))
+    assert folder.cloud_yaml(wanted) == folder.cloud_yaml(LAB) + "systems:\n  rabbitmq: {}\n"
+
+
 def test_another_cloud_file_is_not_overwritten(tmp_path: Path) -> None:
     folder.refuse_overwrite(tmp_path, LAB)
     (tmp_path / "cloud.yaml").write_text(folder.cloud_yaml(LAB))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +65,14 @@ def test_slots_have_the_addresses_that_the_documentation_names() -> None:
 
 def test_a_spec_survives_its_file() -> None:
     assert Spec.from_json(LAB.to_json()) == LAB
+    more = replace(LAB, systems=("rabbitmq",))
+    assert Spec.from_json(more.to_json()) == more
+
+
+def test_a_lab_of_a_version_that_knew_no_optional_systems_is_read() -> None:
+    old = json.loads(LAB.to_json())
+    del old["systems"]
+    assert Spec.from_json(json.dumps(old)) == LAB
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"machines": 3, "packages": []}', "null"])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from pydantic import Field
@@ -16,6 +16,13 @@ class Store(Spec):
     size_mb: int = Field(default=64, ge=1, description="Size.")
     mode: Literal["fast", "safe"] = Field(default="safe", description="Mode.")
     peers: tuple[str, ...] = Field(default=(), description="Names.")
+
+
+class Extra(Spec):
+    """Not everybody wants it."""
+
+    optional: ClassVar[bool] = True
+    size: int = Field(default=1, description="Size.")
 
 
 SPECS: dict[str, type[Spec]] = {"store": Store, "queue": Spec}
@@ -182,6 +189,14 @@ def test_systems_get_their_defaults() -> None:
     cloud = good("systems: {queue: {enabled: false}, store: }\n")
     assert cloud.systems == {"store": Store(), "queue": Spec(enabled=False)}
     assert good("").systems == {"store": Store(), "queue": Spec()}
+
+
+@pytest.mark.parametrize(
+    ("text", "enabled"), [("", False), ("x:", True), ("x: {size: 2}", True), ("x: {enabled: false}", False)]
+)
+def test_an_optional_system_is_part_of_the_cloud_where_the_file_names_it(text: str, enabled: bool) -> None:
+    cloud = load(f"{GOOD}systems: {{{text} }}\n", "cloud.yaml", {"x": Extra})
+    assert cloud.systems["x"].enabled is enabled
 
 
 def test_anchors_and_merge_keys() -> None:

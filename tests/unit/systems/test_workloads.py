@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate import systems
-from quorate.core.client import Failed, Surroundings, Uncertain
+from quorate.core.client import Failed, Surroundings, Uncertain, ranges
 from quorate.core.drill import Workload
 from quorate.core.system import site_of
 from quorate.engine.clients import load
@@ -116,12 +116,12 @@ def test_the_database_of_a_drill_is_made_anew_and_dropped() -> None:
     [((), []), ((5,), [[5, 5]]), ((3, 1, 2, 7, 9, 8), [[1, 3], [7, 9]])],
 )
 def test_ranges(numbers: Sequence[int], found: list[list[int]]) -> None:
-    assert galera.ranges(numbers) == found
+    assert ranges(numbers) == found
 
 
 @given(st.sets(st.integers(0, 200)))
 def test_ranges_hold_all_numbers_and_no_other(numbers: set[int]) -> None:
-    found = galera.ranges(numbers)
+    found = ranges(numbers)
     assert [n for first, last in found for n in range(first, last + 1)] == sorted(numbers)
     assert all(before[1] + 1 < after[0] for before, after in pairwise(found))
 

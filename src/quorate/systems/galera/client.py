@@ -24,7 +24,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from quorate.core.client import Facts, Failed, Surroundings, Uncertain
+from quorate.core.client import Facts, Failed, Surroundings, Uncertain, ranges
 
 CONNECT_TIMEOUT = 3
 """Seconds; what Quorate writes into the services' own configuration."""
@@ -241,14 +241,3 @@ def summary(found: Iterable[Row]) -> dict[str, Any]:
         "more_than_once": [[number, count, by_number[number]] for number, count in sorted(times.items()) if count > 1],
         "servers": servers,
     }
-
-
-def ranges(numbers: Iterable[int]) -> list[list[int]]:
-    """First and last of every unbroken row of numbers."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return found

@@ -1,0 +1,60 @@
+"""RabbitMQ in drills: how long no message is confirmed when a node is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quorate.core.drill import DataFolder, Drills, Process, Roles, Sign
+from quorate.core.failure import Pause, Stage
+from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.system import Site
+from quorate.systems.rabbitmq.config import HOME, PORT, UNIT, RabbitSpec
+from quorate.systems.rabbitmq.workloads import CONFIRM, CONNECT, LEADER, workloads
+
+PART = "messages"
+
+
+def processes(_spec: RabbitSpec, _site: Site) -> Sequence[Process]:
+    """One node on every controller."""
+    return (Process(PART, UNIT, port=PORT, role=LEADER),)
+
+
+def data(_spec: RabbitSpec, _site: Site) -> Sequence[DataFolder]:
+    """Queues, their logs and the metadata lie in one folder."""
+    return (DataFolder(HOME, UNIT, PART),)
+
+
+def reacts(spec: RabbitSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
+    """A client leaves a node that confirms nothing; a queue whose leader is silent gets another.
+
+    Both wait at the same time, so the longer one counts. Source: aten's poll interval (a node that is not heard of for
+    that long is suspected, and its queues elect); what the client waits for is its own choice (client.py).
+    """
+    lost = [hit.host for hit in hits if hit.part in {MACHINE, PART} and hit.loss is not Loss.DRAINED]
+    if not lost:
+        return ()
+    poll = spec.failure_poll_ms / 1000
+    stages = (
+        Stage("the client waits for a confirmation", CONFIRM, "workloads.py, CONFIRM"),
+        Stage("the queues look for their leaders", max(0.0, 2 * poll - CONFIRM), "aten.poll_interval, twice"),
+        Stage("another node is tried, and it may be silent too", 2 * CONNECT, "workloads.py, CONNECT"),
+    )
+    silence = (
+        Stage("two signs of life are missed", 2.0 * spec.heartbeat, "heartbeat_timeout_threshold (AMQP 0-9-1)"),
+        Stage("the service looks for them", spec.heartbeat / 4, "heartbeat_rate, twice as often"),
+        Stage("it waits before it tries another node", 0.5, "kombu_reconnect_delay"),
+        Stage("its queues and those who answer are there again", 3.0, "measured, decision 13"),
+    )
+    because = f"{', '.join(lost)} left the cluster"
+    return (Pause("messaging", because, stages), Pause("rpc", because, silence))
+
+
+SIGNS = (Sign("the nodes notice", UNIT, "down:"),)
+
+DRILLS = Drills[RabbitSpec](
+    processes=processes,
+    data=data,
+    reacts=reacts,
+    workloads=workloads,
+    signs=SIGNS,
+)

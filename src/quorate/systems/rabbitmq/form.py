@@ -1,0 +1,146 @@
+"""How the cluster is formed and grown: a pure decision from what was seen of every controller.
+
+Invariant: nodes without data begin a new cluster only if every controller was seen, none runs
+RabbitMQ and none holds data of it. Where a cluster lives, others join; where one may live, nothing is done.
+
+::
+
+    what each controller is        what follows
+    ─────────────────────────      ─────────────────────────────────────────────────────────────
+    any RUNNING                    missing accounts; the others start, and join (unknown ones: left)
+    else any UNKNOWN or STARTING   Blocked: a cluster may live there
+    else all FRESH                 all start together: RabbitMQ itself begins no cluster before two see each other
+    else                           all with data start together, then the fresh ones join
+
+Nodes with data may start in any order: one that was not the last to stop waits for the one that was, and serves nothing
+until then. That loses no message; who waits for a node that never comes back is for `quorate recover`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+from quorate.core.act import Run, SetUnit
+from quorate.core.observed import Unknown
+from quorate.core.plan import Gate, Step, Wave
+from quorate.core.system import Blocked, Formation, Site
+from quorate.systems.rabbitmq.config import ACCOUNTS_UNIT, NODES_PORT, UNIT, RabbitSpec
+from quorate.systems.rabbitmq.probe import Said, View, disagreement, running_in
+
+NAME = "rabbitmq"
+SETTLE = 120.0
+
+LOOK_ONCE_MORE = f"""want="$1"; shift
+for peer in "$@"; do
+  if timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/{NODES_PORT}"' "$peer" 2>/dev/null; then
+    [ "$want" = some ] && exit 0
+    echo "a node answers at $peer:{NODES_PORT}: no new cluster is begun" >&2; exit 1
+  fi
+done
+[ "$want" = none ] && exit 0
+echo "no node answers at $*: this one would begin a cluster of its own" >&2; exit 1"""
+"""At the last moment before a start: whether others run, as the plan took for granted."""
+
+
+class Stand(Enum):
+    """What one controller is, as far as forming goes."""
+
+    UNKNOWN = "not known"
+    RUNNING = "in a cluster"
+    STARTING = "starting"
+    FRESH = "fresh"
+    HOLDER = "stopped, with data"
+
+
+def stand(view: View | Unknown) -> Stand:
+    """Say what a controller is. In doubt it is UNKNOWN: a cluster may live there."""
+    if isinstance(view, Unknown):
+        return Stand.UNKNOWN
+    if isinstance(view.said, Said):
+        return Stand.RUNNING
+    if view.unit == "activating":
+        return Stand.STARTING
+    if view.unit not in {"inactive", "failed"} or isinstance(view.data, Unknown):
+        return Stand.UNKNOWN
+    return Stand.HOLDER if view.data else Stand.FRESH
+
+
+def form(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> Formation:
+    """Decide what brings every controller into one cluster, or why that cannot be decided."""
+    names = site.cloud.names
+    stands = {host: stand(views[host]) for host in names}
+    evidence = tuple(_evidence(host, stands[host], views[host]) for host in names)
+    holders = [host for host in names if stands[host] is Stand.HOLDER]
+    fresh = [host for host in names if stands[host] is Stand.FRESH]
+    said = running_in(views)
+    if said:
+        split = disagreement(said)
+        if split:
+            return Blocked(split, evidence)
+        waves = [_start(site, joining, "join")] if (joining := [*holders, *fresh]) else []
+        return (*waves, *_accounts(site, views))
+    unseen = [host for host in names if stands[host] in {Stand.UNKNOWN, Stand.STARTING}]
+    if unseen:
+        return Blocked(f"a cluster may live on {', '.join(unseen)}: what runs there is not known", evidence)
+    if holders:
+        waves = [_start(site, holders, "start"), *([_start(site, fresh, "join")] if fresh else [])]
+    else:
+        waves = [_look_round(site), _start(site, names, "begin the cluster")]
+    return (*waves, *_accounts(site, views))
+
+
+def _start(site: Site, hosts: Sequence[str], why: str) -> Wave:
+    """Side by side: who joins has been shown whom to join."""
+    steps = tuple(
+        Step(host=host, title=f"{why} with rabbitmq on {host}", acts=(*_before(site, host, why), _STARTED))
+        for host in hosts
+    )
+    gate = Gate(system=NAME, members=tuple(hosts), timeout=SETTLE)
+    return Wave(title=f"rabbitmq: {', '.join(hosts)} {why}", system=NAME, steps=steps, gate=gate)
+
+
+def _before(site: Site, host: str, why: str) -> tuple[Run, ...]:
+    others = [name for name in site.cloud.names if name != host]
+    return (_look(site, "some", others),) if why == "join" else ()
+
+
+_STARTED = SetUnit(name=UNIT, enabled=True, verb="start", timeout=SETTLE)
+
+
+def _look_round(site: Site) -> Wave:
+    """Once more, when all else is done: does really nobody run?"""
+    host = site.cloud.names[0]
+    step = Step(host=host, title="look once more who runs", acts=(_look(site, "none", site.cloud.names),))
+    return Wave(title="rabbitmq: nobody runs", system=NAME, steps=(step,))
+
+
+def _look(site: Site, want: str, hosts: Sequence[str]) -> Run:
+    peers = [site.cloud.address(name) for name in hosts]
+    return Run(title="look once more who runs", argv=("sh", "-c", LOOK_ONCE_MORE, "look", want, *peers))
+
+
+def _accounts(site: Site, views: Mapping[str, View | Unknown]) -> Sequence[Wave]:
+    """Where the definitions were not read since they came, or some account cannot log in all the same."""
+    hosts = [
+        host
+        for host in site.cloud.names
+        if isinstance(view := views[host], View)
+        and (view.accounts in {"inactive", "failed"} or (isinstance(view.said, Said) and view.said.refused))
+    ]
+    if not hosts:
+        return ()
+    restart = SetUnit(name=ACCOUNTS_UNIT, enabled=True, verb="restart", timeout=60.0)
+    steps = tuple(
+        Step(host=host, title="make virtual host, accounts and permissions", acts=(restart,)) for host in hosts
+    )
+    gate = Gate(system=NAME, members=tuple(hosts), timeout=SETTLE)
+    return (Wave(title="rabbitmq: accounts", system=NAME, steps=steps, gate=gate),)
+
+
+def _evidence(host: str, what: Stand, view: View | Unknown) -> str:
+    if isinstance(view, Unknown):
+        return f"{host}: not seen: {view.why}"
+    unit = view.unit.why if isinstance(view.unit, Unknown) else view.unit
+    data = view.data.why if isinstance(view.data, Unknown) else ", ".join(view.data) or "no data"
+    return f"{host}: {what.value}; {UNIT} {unit}; {data}"

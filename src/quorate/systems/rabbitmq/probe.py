@@ -1,0 +1,243 @@
+"""How to look at a node, and what to make of the answers: questions → answers → View → Judgement.
+
+The node is asked over its HTTP API, at the address of the management network: its command line starts an Erlang
+machine of its own at every call, which costs seconds of a busy controller.
+
+A node is well if its unit runs, it answers, it is in no partition, nothing holds publishers back, and every account
+that should exist can log in. The cluster is well if all nodes are, and all see all others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quorate.core.observed import Answer, Answers, Unknown
+from quorate.core.system import Question, Site
+from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
+from quorate.systems.rabbitmq.config import ACCOUNTS_UNIT, API_PORT, DEFINITIONS, HOME, LOOKER, UNIT, RabbitSpec, node
+
+# ADDRESS PORT DEFINITIONS LOOKER → what the node says as one JSON object; exit code 1 and why there is nothing.
+# Each account's password is tried, from the file that the node itself has read.
+API = """
+import base64, http.client, json, sys, time
+address, port, path, looker = sys.argv[1:]
+wanted = json.load(open(path))
+passwords = {user["name"]: user["password"] for user in wanted["users"]}
+until = time.monotonic() + 2.0
+def ask(what, user):
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    said = http.client.HTTPConnection(address, int(port), timeout=left)
+    token = base64.b64encode(f"{user}:{passwords[user]}".encode()).decode()
+    said.request("GET", "/api/" + what, headers={"Authorization": "Basic " + token})
+    reply = said.getresponse()
+    return reply.status, json.load(reply)
+def get(what):
+    status, body = ask(what, looker)
+    if status != 200:
+        sys.exit(f"{what}: {status} {body.get('reason', '')}")
+    return body
+try:
+    overview = get("overview?disable_stats=true")
+    nodes = get("nodes?columns=name,running,partitions,mem_alarm,disk_free_alarm")
+    refused = {}
+    for user in passwords:
+        status, body = ask("whoami", user)
+        if status != 200:
+            refused[user] = str(body.get("reason", status))
+    print(json.dumps({"node": overview.get("node"), "version": overview.get("rabbitmq_version"), "nodes": nodes,
+                      "refused": refused, "accounts": sorted(passwords)}))
+except (OSError, ValueError, http.client.HTTPException) as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+# The directories of nodes that have been up here; `end` proves that all was said.
+LOOK_AT_DATA = f"""cd {HOME}/mnesia 2>/dev/null || {{ [ -e {HOME}/mnesia ] && exit 1; echo end; exit 0; }}
+find . -mindepth 1 -maxdepth 1 -type d -name '*@*' ! -name '*-plugins-expand' -printf '%f\\n' || exit 1
+echo end"""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A node as another one shows it."""
+
+    name: str
+    running: bool
+    partitions: tuple[str, ...] = ()
+    memory_alarm: bool = False
+    disk_alarm: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a node says: its name, the members that it knows, and which accounts cannot log in, with its words."""
+
+    node: str
+    version: str
+    nodes: tuple[Peer, ...]
+    accounts: tuple[str, ...]
+    refused: Mapping[str, str]
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The members that it sees running."""
+        return frozenset(peer.name for peer in self.nodes if peer.running)
+
+
+@dataclass(frozen=True)
+class Silent:
+    """It was asked and gave no answer that can be used."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One controller. Units as systemd's active states, `data` names of nodes that have kept data here."""
+
+    unit: str | Unknown
+    accounts: str | Unknown
+    data: tuple[str, ...] | Unknown
+    said: Said | Silent | Unknown
+
+
+_NOT_ASKED = Unknown(why="it was not asked")
+
+
+def questions(_spec: RabbitSpec, site: Site, host: str) -> Sequence[Question]:
+    """Ask systemd, the disk and the node."""
+    api = ("python3", "-c", API, site.cloud.address(host), str(API_PORT), DEFINITIONS, LOOKER)
+    return (
+        *(
+            Question(name, ("systemctl", "show", "--property=LoadState,ActiveState,SubState", "--", unit))
+            for name, unit in (("unit", UNIT), ("accounts", ACCOUNTS_UNIT))
+        ),
+        Question("data", ("sh", "-c", LOOK_AT_DATA)),
+        Question("api", api, timeout=3.0),
+    )
+
+
+def read(answers: Answers) -> View:
+    """Read what a controller answered. What makes no sense is Unknown."""
+    return View(
+        unit=_unit(answers.get("unit", _NOT_ASKED)),
+        accounts=_unit(answers.get("accounts", _NOT_ASKED)),
+        data=_data(answers.get("data", _NOT_ASKED)),
+        said=_said(answers.get("api", _NOT_ASKED)),
+    )
+
+
+def _unit(answer: Answer | Unknown) -> str | Unknown:
+    if isinstance(answer, Unknown):
+        return answer
+    said = dict(line.split("=", 1) for line in answer.out.splitlines() if "=" in line)
+    return said.get("ActiveState") or Unknown(why="systemctl did not say the state")
+
+
+def _data(answer: Answer | Unknown) -> tuple[str, ...] | Unknown:
+    if isinstance(answer, Unknown):
+        return answer
+    lines = answer.out.splitlines()
+    if answer.code != 0 or lines[-1:] != ["end"]:
+        return Unknown(why="the data directory was not read to its end")
+    return tuple(sorted(lines[:-1]))
+
+
+def _said(answer: Answer | Unknown) -> Said | Silent | Unknown:
+    if isinstance(answer, Unknown):
+        return answer
+    if answer.code != 0:
+        return Silent((answer.err.strip().splitlines() or [f"the probe ended with {answer.code}"])[-1])
+    try:
+        found = json.loads(answer.out)
+        return Said(
+            node=str(found["node"]),
+            version=str(found["version"]),
+            nodes=tuple(_peer(one) for one in found["nodes"]),
+            accounts=tuple(map(str, found["accounts"])),
+            refused={str(name): str(why) for name, why in found["refused"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Unknown(why="its API made no sense")
+
+
+def _peer(found: Mapping[str, Any]) -> Peer:
+    return Peer(
+        name=str(found["name"]),
+        running=found["running"] is True,
+        partitions=tuple(map(str, found.get("partitions", ()))),
+        memory_alarm=found.get("mem_alarm") is True,
+        disk_alarm=found.get("disk_free_alarm") is True,
+    )
+
+
+def judge(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> Judgement:
+    """Judge every controller, then whether all of them are one cluster."""
+    members = {host: _member(site, host, views.get(host, _NOT_ASKED)) for host in site.cloud.names}
+    return Judgement(_cluster(site, views, members), members)
+
+
+def _member(site: Site, host: str, view: View | Unknown) -> Verdict:
+    if isinstance(view, Unknown):
+        return unknown(view.why)
+    if isinstance(view.unit, Unknown):
+        return unknown(f"state of {UNIT}: {view.unit.why}")
+    if view.unit != "active":
+        return failing(f"{UNIT} is {view.unit}")
+    said = view.said
+    if isinstance(said, Unknown):
+        return unknown(f"its API: {said.why}")
+    if isinstance(said, Silent):
+        return failing(f"its API does not answer: {said.why}")
+    return _node(node(site.cloud, host), said)
+
+
+def _node(name: str, said: Said) -> Verdict:
+    own = next((peer for peer in said.nodes if peer.name == name), None)
+    if said.node != name or own is None:
+        return failing(f"another node runs here: {said.node} instead of {name}")
+    if own.partitions:
+        return failing(f"it is cut off from {', '.join(own.partitions)}")
+    held = [what for what, is_so in (("memory", own.memory_alarm), ("disk space", own.disk_alarm)) if is_so]
+    if held:
+        return failing(f"publishers are held back: too little {' and '.join(held)} is left")
+    if said.refused:
+        refusals = ", ".join(f"{account} ({why})" for account, why in sorted(said.refused.items()))
+        return failing(f"accounts that cannot log in with the password of secrets.yaml: {refusals}")
+    return ok(f"RabbitMQ {said.version}, {len(said.running)} nodes seen")
+
+
+def _cluster(site: Site, views: Mapping[str, View | Unknown], members: Mapping[str, Verdict]) -> Verdict:
+    split = disagreement(running_in(views))
+    if split:
+        return failing(split)
+    well = sum(verdict.is_ok for verdict in members.values())
+    others = "; ".join(f"{host}: {verdict.reason}" for host, verdict in members.items() if not verdict.is_ok)
+    summary = f"{well} of {len(members)} nodes are in the cluster" + (f"; {others}" if others else "")
+    if well < len(members):
+        return Verdict(merge(members.values()).level, summary)
+    seen = next(iter(running_in(views).values())).running
+    missing = sorted({node(site.cloud, host) for host in site.cloud.names} - seen)
+    return failing(f"{summary}, but they do not see {', '.join(missing)}") if missing else ok(summary)
+
+
+def running_in(views: Mapping[str, View | Unknown]) -> dict[str, Said]:
+    """Controllers whose node answers."""
+    return {host: view.said for host, view in views.items() if isinstance(view, View) and isinstance(view.said, Said)}
+
+
+def disagreement(said: Mapping[str, Said]) -> str:
+    """Why these nodes are not of one cluster, in words; empty if they are."""
+    groups: dict[frozenset[str], list[str]] = {}
+    for host, one in said.items():
+        groups.setdefault(one.running, []).append(host)
+    if len(groups) < 2:
+        return ""
+    listed = "; ".join(f"{', '.join(hosts)}: {', '.join(sorted(seen))}" for seen, hosts in groups.items())
+    apart = not frozenset.intersection(*groups)
+    what = "SPLIT: nodes form clusters of their own" if apart else "nodes do not agree who runs"
+    return f"{what} ({listed})"

@@ -1,0 +1,53 @@
+"""RabbitMQ on three machines: formed from one file, and the machine of a queue's leader is lost in every way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.plane.machines import Plane, drill, finding, machines_up
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+
+LEADER = "controller1"
+"""Publishers begin there, and the leader of what they declare is where they are."""
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """Form a cloud that has RabbitMQ."""
+    with machines_up("messaging", tmp_path_factory.mktemp("messaging"), "--with", "rabbitmq") as formed:
+        formed.apply()
+        yield formed
+
+
+def test_the_second_run_changes_nothing_and_everything_listens_where_it_should(plane: Plane) -> None:
+    assert plane.apply()["changes"] == 0
+    for machine in plane.lab.machines():
+        address = plane.lab.spec.slot(machine).address
+        heard = plane.lab.run(machine, "ss -Hltn '( sport = 5672 or sport = 15672 or sport = 25672 or sport = 4369 )'")
+        listening = {line.split()[3] for line in heard.stdout.splitlines()}
+        assert listening == {f"{address}:{port}" for port in (5672, 15672, 25672, 4369)} | {"127.0.0.1:4369"}
+        cookie = plane.lab.run(machine, "stat -c '%a %U' /var/lib/rabbitmq/.erlang.cookie")
+        assert cookie.stdout.split() == ["400", "rabbitmq"]
+
+
+@pytest.mark.parametrize("fault", ["power-cut", "machine-frozen", "silent-cut", "messages-frozen"])
+def test_confirmed_messages_survive_the_loss_of_the_leader(plane: Plane, fault: str) -> None:
+    plane.wait_well(180)
+    (result,) = drill(plane, fault, "--on", LEADER, codes=(0, 1, 4))
+    rows = {row["function"]: row for row in result["rows"]}
+    assert result["lost"] == 0
+    assert finding(result, "whole")["level"] == "ok"
+    assert rows["messaging"]["operations"] > 100
+    assert rows["rpc"]["operations"] > 50
+    assert rows["messaging"]["measured_s"] > 0.3, "nobody noticed: was it the leader?"
+
+
+def test_all_nodes_stopped_and_started_are_one_cluster_again(plane: Plane) -> None:
+    for machine in plane.lab.machines():
+        plane.lab.run(machine, "systemctl stop rabbitmq-server")
+    assert "rabbitmq" in plane.quorate("plan").stdout
+    plane.apply()
+    plane.wait_well(60)
