@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.core.drill import DataFolder, Drills, Process, Roles, Sign
+from quorate.core.drill import DataFolder, Drills, Process, Roles
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import Site
@@ -43,18 +43,15 @@ def reacts(spec: RabbitSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) ->
         Stage("two signs of life are missed", 2.0 * spec.heartbeat, "heartbeat_timeout_threshold (AMQP 0-9-1)"),
         Stage("the service looks for them", spec.heartbeat / 4, "heartbeat_rate, twice as often"),
         Stage("it waits before it tries another node", 0.5, "kombu_reconnect_delay"),
-        Stage("its queues and those who answer are there again", 3.0, "measured, decision 13"),
+        Stage("its queues and those who answer are there again", 3.0, "a guess: decision 13 measured more"),
     )
     because = f"{', '.join(lost)} left the cluster"
     return (Pause("messaging", because, stages), Pause("rpc", because, silence))
 
-
-SIGNS = (Sign("the nodes notice", UNIT, "down:"),)
 
 DRILLS = Drills[RabbitSpec](
     processes=processes,
     data=data,
     reacts=reacts,
     workloads=workloads,
-    signs=SIGNS,
 )
