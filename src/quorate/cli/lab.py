@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from quorate.cli import files, render
 from quorate.cli.options import output_option
-from quorate.core.resource import Package
+from quorate.core.resource import Directory, Package, Resource
 from quorate.core.system import enabled, site_of
 from quorate.errors import InvalidInput
 from quorate.lab.folder import cloud_yaml
@@ -23,25 +24,35 @@ from quorate.lab.lab import DEFAULT_SUBNET, Lab
 from quorate.lab.spec import RELEASES, Spec, machine_names
 from quorate.systems import discover
 
-OPTIONAL = tuple(system.name for system in discover() if system.spec.optional)
-"""Systems that are part of a cloud only if its file names them."""
+OPTIONAL = {
+    system.name: f"{system.name}: {json.dumps(system.spec.in_lab)}" for system in discover() if system.spec.optional
+}
+"""Systems that are part of a cloud only if its file names them, with the line that does so in a lab."""
 
 
-def packages(release: str, systems: Sequence[str] = ()) -> tuple[str, ...]:
-    """Say what the systems want installed on that release, so that the image has it already."""
+def resources(release: str, systems: Sequence[str] = ()) -> tuple[Resource, ...]:
+    """Say what the systems want on a machine of that release."""
     machines = machine_names(3)
     sample = Spec(
         "sample", machines, DEFAULT_SUBNET, release, (), image="", folder="", identity="", systems=(*systems,)
     )
     cloud, known = files.parsed(cloud_yaml(sample), "the lab's cloud.yaml")
     site = site_of(cloud, known)
-    wanted = (
-        resource.name
+    return tuple(
+        resource
         for system in enabled(cloud, known)
         for resource in system.resources(cloud.systems[system.name], site, machines[0])
-        if isinstance(resource, Package)
     )
-    return tuple(sorted(set(wanted)))
+
+
+def packages(release: str, systems: Sequence[str] = ()) -> tuple[str, ...]:
+    """Say what the systems want installed on that release, so that the image has it already."""
+    return tuple(sorted({one.name for one in resources(release, systems) if isinstance(one, Package)}))
+
+
+def shared(release: str, systems: Sequence[str] = ()) -> tuple[str, ...]:
+    """Say which folders the systems want to be the same on all machines."""
+    return tuple(sorted({one.path for one in resources(release, systems) if isinstance(one, Directory) and one.shared}))
 
 
 name_option = click.option("--name", default="lab", show_default=True, help="Which lab; several can run side by side.")
@@ -63,7 +74,9 @@ def lab() -> None:
 @click.option("--host", "hosts", multiple=True, help="A machine's name, given once for each, instead of --machines.")
 @click.option("--release", type=click.Choice(RELEASES), help=f"Their Debian.  [default: {RELEASES[0]}]")
 @click.option("--subnet", help=f"Their addresses: .11, .12, …; this host gets .1.  [default: {DEFAULT_SUBNET}]")
-@click.option("--with", "systems", multiple=True, type=click.Choice(OPTIONAL), help="An optional system, for each.")
+@click.option(
+    "--with", "systems", multiple=True, type=click.Choice(tuple(OPTIONAL)), help="An optional system, for each."
+)
 @click.option("--force", is_flag=True, help="Overwrite a cloud.yaml in DIR that differs.")
 @name_option
 @output_option
@@ -88,7 +101,7 @@ def up(
     there = Lab(name, progress=render.progress)
     known = there.known()
     chosen = release or (known.release if known else RELEASES[0])
-    wanted = systems or (known.systems if known else ())
+    wanted = tuple(OPTIONAL[one] for one in systems) or (known.systems if known else ())
     there.up(
         directory,
         machines=hosts or count,
@@ -96,6 +109,7 @@ def up(
         subnet=subnet,
         packages=packages(chosen, wanted),
         systems=wanted,
+        shared=shared(chosen, wanted),
         force=force,
     )
     _complete_secrets(there.cloud_yaml())

@@ -24,12 +24,16 @@ class Package:
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory with its mode and owner; what lies in it is not touched."""
+    """A directory with its mode and owner; what lies in it is not touched.
+
+    `shared`: every controller is to find the same there; who mounts it is not ours to say.
+    """
 
     path: str
     mode: int = 0o755
     owner: str = "root"
     group: str = "root"
+    shared: bool = False
 
     @property
     def id(self) -> str:

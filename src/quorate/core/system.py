@@ -49,6 +49,7 @@ class Endpoint:
 
     `agent`: the OCF agent, `ocf:provider:type`, by which a cluster manager sees on a controller that it really answers.
     `addresses`: where clients themselves choose among several, all of them, in an order that is the same everywhere.
+    `path`: which part of what is there is meant (a virtual host). `options`: what clients are to set, by name.
     """
 
     kind: str
@@ -57,11 +58,22 @@ class Endpoint:
     frontend: Frontend | None = None
     agent: str = ""
     addresses: tuple[str, ...] = ()
+    path: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def places(self) -> tuple[str, ...]:
         """Every `address:port` that a client is to know."""
         return tuple(f"{address}:{self.port}" for address in self.addresses or (self.address,))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the catalog is to say of a service: its type, its name and where it is."""
+
+    type: str
+    name: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ class Claim:
     kind: str
     name: str
     secret: str
+    listings: tuple[Listing, ...] = ()
 
 
 @dataclass(frozen=True)

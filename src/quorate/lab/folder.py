@@ -41,7 +41,7 @@ def cloud_yaml(spec: Spec) -> str:
     controllers = "".join(
         _CONTROLLER.format(spec=spec, slot=slot, port=POWER_PORT, user=BMC_USER) for slot in spec.slots
     )
-    wanted = "".join(f"  {name}: {{}}\n" for name in spec.systems)
+    wanted = "".join(f"  {line}\n" for line in spec.systems)
     systems = f"systems:\n{wanted}" if wanted else ""
     return _CLOUD.format(spec=spec, os=_OS[spec.release], controllers=controllers) + systems
 

@@ -61,6 +61,7 @@ class Lab:
         subnet: str | None = None,
         packages: Sequence[str] | None = None,
         systems: Sequence[str] | None = None,
+        shared: Sequence[str] | None = None,
         force: bool = False,
     ) -> None:
         """Bring the lab up, or what of it is not up; return once sshd answers on every machine.
@@ -76,6 +77,7 @@ class Lab:
                 subnet=subnet,
                 packages=packages,
                 systems=systems,
+                shared=shared,
             )
             if not force:
                 folder.refuse_overwrite(directory, spec)
@@ -241,6 +243,7 @@ class Lab:
         subnet: str | None,
         packages: Sequence[str] | None,
         systems: Sequence[str] | None,
+        shared: Sequence[str] | None,
     ) -> Spec:
         """Return what the lab is to be; refuse what differs from what it is."""
         old = self.known()
@@ -250,11 +253,12 @@ class Lab:
         subnet = shapes.checked_subnet(subnet or (old.subnet if old else DEFAULT_SUBNET))
         wanted = tuple(sorted(set(packages if packages is not None else old.packages if old else ())))
         chosen = tuple(sorted(set(systems if systems is not None else old.systems if old else ())))
+        folders = tuple(sorted(set(shared if shared is not None else old.shared if old else ())))
         identity = old.identity if old else uuid.uuid4().hex
         golden = old.image if old else image.digest(release, wanted)
-        spec = Spec(self.name, names, subnet, release, wanted, golden, str(directory), identity, chosen)
+        spec = Spec(self.name, names, subnet, release, wanted, golden, str(directory), identity, chosen, folders)
         if old is not None:
-            parts = ("machines", "release", "subnet", "systems", "packages")
+            parts = ("machines", "release", "subnet", "systems", "packages", "shared")
             differs = [part for part in parts if getattr(old, part) != getattr(spec, part)]
             if differs:
                 raise Refused(

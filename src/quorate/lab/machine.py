@@ -262,6 +262,7 @@ class Machine:
             f"--capability={_CAPABILITIES}",
             "--kill-signal=SIGRTMIN+3",
             *("--directory", str(self.root)),
+            *(f"--bind={self._shared(path)}:{path}" for path in self.spec.shared),
             *("--machine", self.spec.names.machine(self.name), "--hostname", self.name),
             *("--resolv-conf=off", "--timezone=off", "--console=read-only", "--boot"),
         ]
@@ -272,6 +273,12 @@ class Machine:
         started = self._launch(nspawn, environment, self.console)
         if not started or not until(self._joined, 15.0):
             raise QuorateError(f"{self.name} did not start; its console:\n{self.console_tail()}")
+
+    def _shared(self, path: str) -> Path:
+        """Say where on this host the folder is that all machines find at that path; make it where there is none."""
+        folder = self.folder.parent / "shared" / path.strip("/").replace("/", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _launch(self, program: list[str], environment: dict[str, str], console: Path) -> bool:
         """Start a program in the machine's cgroup; how it ends is noted."""

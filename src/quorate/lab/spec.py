@@ -48,7 +48,8 @@ class Slot:
 class Spec:
     """A lab. `identity` is random: machine ids derive from it, so that no two labs' machines share one.
 
-    `systems`: optional ones that its cloud has.
+    `systems`: optional ones that its cloud has, each as the line of its cloud file. `shared`: folders in which all
+    machines find the same.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Spec:
     folder: str
     identity: str
     systems: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
     @property
     def names(self) -> Names:
@@ -116,7 +118,7 @@ class Spec:
         """Read the text of lab.json."""
         try:
             data = json.loads(text)
-            lists = {name: tuple(data[name]) for name in ("machines", "packages", "systems") if name in data}
+            lists = {name: tuple(data[name]) for name in ("machines", "packages", "systems", "shared") if name in data}
             return cls(**{**data, **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise QuorateError(

@@ -132,9 +132,11 @@ class Spec(Section):
     """A system's own section below `systems:`. Each system derives its own.
 
     `optional`: it is part of the cloud only if the file names it; the others are unless the file says otherwise.
+    `in_lab`: what the cloud file of a lab says of it, whose machines have not what real ones have.
     """
 
     optional: ClassVar[bool] = False
+    in_lab: ClassVar[dict[str, Any]] = {}
 
     enabled: bool = Field(default=True, description="False leaves this system out of the cloud.")
 
@@ -233,6 +235,7 @@ class Objectives(Section):
     virtual_ip: float = Field(default=4.0, gt=0, description="Nothing answers at the virtual IP.")
     messaging: float = Field(default=6.0, gt=0, description="No message is confirmed.")
     rpc: float = Field(default=10.0, gt=0, description="No service answers another.")
+    api: float = Field(default=6.0, gt=0, description="An OpenStack API answers nobody.")
 
 
 class Cloud(Section):

@@ -37,7 +37,7 @@ def test_the_cloud_file_is_the_one_that_is_documented() -> None:
 
 
 def test_optional_systems_are_named_in_it() -> None:
-    wanted = dataclasses.replace(LAB, systems=("rabbitmq",))
+    wanted = dataclasses.replace(LAB, systems=("rabbitmq: {}",))
     assert folder.cloud_yaml(wanted) == folder.cloud_yaml(LAB) + "systems:\n  rabbitmq: {}\n"
 
 

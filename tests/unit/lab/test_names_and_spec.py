@@ -65,7 +65,7 @@ def test_slots_have_the_addresses_that_the_documentation_names() -> None:
 
 def test_a_spec_survives_its_file() -> None:
     assert Spec.from_json(LAB.to_json()) == LAB
-    more = replace(LAB, systems=("rabbitmq",))
+    more = replace(LAB, systems=("rabbitmq: {}",))
     assert Spec.from_json(more.to_json()) == more
 
 

@@ -26,7 +26,7 @@ from quorate.systems.galera.workloads import workloads as of_galera
 from quorate.systems.haproxy.workloads import workloads as of_haproxy
 from quorate.systems.keystone.workloads import workloads as of_keystone
 
-SYSTEMS = systems.discover()
+SYSTEMS = [system for system in systems.discover() if not system.spec.optional]
 SAYS: dict[str, Any] = {"cache": of_cache, "galera": of_galera, "haproxy": of_haproxy, "keystone": of_keystone}
 NAMES = ["c1", "c2", "c3"]
 

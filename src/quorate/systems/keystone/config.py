@@ -8,20 +8,35 @@ from pydantic import Field
 
 from quorate.core.resource import Directory, File, Package, Resource, Unit
 from quorate.core.secret import SecretSpec, reference
-from quorate.core.system import Claim, Endpoint, Frontend, Site
+from quorate.core.system import Claim, Endpoint, Site
 from quorate.core.template import render
 from quorate.model.cloud import Cloud, Spec
+from quorate.openstack.options import TIMES, connection
+from quorate.openstack.resources import api_files, frontend, unit_path, uwsgi_path
+from quorate.openstack.service import Api, Schema
 
 CacheBackend = Literal["oslo_cache.memcache_pool", "dogpile.cache.pymemcache"]
 
 PORT = 5000
 UNIT = "keystone.service"
 CONFIG = "/etc/keystone/keystone.conf"
-UWSGI = "/etc/keystone/keystone-uwsgi.ini"
 WSGI = "/etc/keystone/quorate-wsgi.py"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 OPENRC = "/etc/quorate/admin-openrc"
 OWNER = "keystone"
+DATABASE_SECRET = "keystone.database"  # noqa: S105 - the name of a secret
+ADMIN_SECRET = "keystone.admin"  # noqa: S105 - the name of a secret
+
+SERVER = Api("keystone", "identity", PORT, WSGI, private="/v3/users", forks=True)
+# The root domain is what the schema itself brings.
+SCHEMA = Schema(
+    "keystone",
+    section="database",
+    migrations="keystone/common/sql/migrations/versions",
+    sync=("keystone-manage", "db_sync"),
+    brings={"project": "id <> '<<keystone.domain.root>>'"},
+)
+
+_FOLDER = "/etc/keystone"
 
 # Directory below /etc/keystone → the secrets that are its keys. The highest number is the one that encrypts, 0 is the
 # next one: already known everywhere before it is first used.
@@ -62,24 +77,14 @@ def url(cloud: Cloud) -> str:
     return f"http://{cloud.vip}:{PORT}/v3"
 
 
-def database_url(site: Site, options: str = "") -> str:
-    """The connection to the database, with a reference in place of the password."""
-    database = site.endpoint("database")
-    account = f"keystone:{reference('keystone.database')}"
-    return f"mysql+pymysql://{account}@{database.address}:{database.port}/keystone?charset=utf8mb4{options}"
-
-
 def resources(spec: KeystoneSpec, site: Site, host: str) -> tuple[Resource, ...]:
     """Everything but the running API: its first start belongs to `form`, behind the schema."""
     values = {
         **spec.model_dump(),
-        "address": site.cloud.address(host),
-        "port": PORT,
         "cache": site.endpoint("cache").places,
-        # connect_timeout, read_timeout, seconds: see docs/decisions/0007-keystone-keys-and-cache.md
-        "connection": database_url(site, "&connect_timeout=3&read_timeout=10"),
+        "connection": connection(site, SCHEMA.database, DATABASE_SECRET, TIMES),
         "auth_url": url(site.cloud),
-        "password": reference("keystone.admin"),
+        "password": reference(ADMIN_SECRET),
     }
 
     def rendered(path: str, template: str, mode: int = 0o644, group: str = "root") -> File:
@@ -93,13 +98,20 @@ def resources(spec: KeystoneSpec, site: Site, host: str) -> tuple[Resource, ...]
         Package("python3-pymemcache"),
         Directory("/etc/quorate"),
         rendered(CONFIG, "keystone.conf.j2", 0o640, OWNER),
-        rendered(UWSGI, "keystone-uwsgi.ini.j2"),
         rendered(WSGI, "wsgi.py.j2"),
-        rendered(UNIT_FILE, "keystone.service.j2"),
+        *api_files(
+            SERVER,
+            user=OWNER,
+            summary="identity service",
+            folder=_FOLDER,
+            address=site.cloud.address(host),
+            workers=spec.workers,
+            threads=spec.threads,
+        ),
         rendered(OPENRC, "admin-openrc.j2", 0o600),
         *_keys(),
         # Keys are read from disk at every use, so that a change of them disturbs nothing.
-        Unit(UNIT, state="formed", inputs=(CONFIG, UWSGI, WSGI, UNIT_FILE)),
+        Unit(UNIT, state="formed", inputs=(CONFIG, uwsgi_path(_FOLDER, SERVER), WSGI, unit_path(SERVER))),
     )
 
 
@@ -113,21 +125,21 @@ def _keys() -> tuple[Resource, ...]:
     return tuple(kept)
 
 
-def endpoints(_spec: KeystoneSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
+def endpoints(spec: KeystoneSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
     """The API at the virtual IP. `/healthcheck` needs neither a token nor the database, and says no while draining."""
-    frontend = Frontend(mode="http", backend_port=PORT, check_port=PORT, check_path="/healthcheck")
-    return (Endpoint("identity", cloud.vip, PORT, frontend),)
+    options = {"region": spec.region, "admin": ADMIN_SECRET}
+    return (Endpoint("identity", cloud.vip, PORT, frontend(SERVER), options=options),)
 
 
 def claims(_spec: KeystoneSpec, _cloud: Cloud) -> tuple[Claim, ...]:
     """A database of its own."""
-    return (Claim("database", "keystone", "keystone.database"),)
+    return (Claim("database", SCHEMA.database, DATABASE_SECRET),)
 
 
 def secrets(_spec: KeystoneSpec, _cloud: Cloud) -> tuple[SecretSpec, ...]:
     """The administrator's and the database account's passwords, and all keys."""
     keys = (SecretSpec(name, "fernet") for names in KEYS.values() for name in names)
-    return (SecretSpec("keystone.admin"), SecretSpec("keystone.database"), *keys)
+    return (SecretSpec(ADMIN_SECRET), SecretSpec(DATABASE_SECRET), *keys)
 
 
 def warnings(spec: KeystoneSpec, cloud: Cloud) -> tuple[str, ...]:

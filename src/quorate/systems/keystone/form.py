@@ -4,6 +4,7 @@
    them. Both may be done again after an interruption, with one exception: a first db_sync that was killed half-way
    never succeeds again ("table exists"), so that its tables, which hold nothing, are dropped first.
 2. On all controllers that do not run it: start, and wait until every one of them serves.
+3. On one controller: the accounts and the catalog's entries that other services claim, where some are missing.
 
 Evidence is the database itself and not a marker on one controller's disk, so that any controller can be lost between
 two runs. A database that cannot be asked while keystone serves somewhere was formed once: nothing is done about it.
@@ -18,10 +19,21 @@ from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
 from quorate.core.secret import reference
 from quorate.core.system import Site
-from quorate.systems.keystone.config import CONFIG, OWNER, UNIT, KeystoneSpec, database_url, url
-from quorate.systems.keystone.judge import catalogued
-from quorate.systems.keystone.probe import KeystoneView, Stored
-from quorate.systems.keystone.programs import CLEAR
+from quorate.openstack.accounts import accounts
+from quorate.openstack.form import clear, synchronise
+from quorate.openstack.probe import Stored
+from quorate.systems.keystone.config import (
+    ADMIN_SECRET,
+    CONFIG,
+    DATABASE_SECRET,
+    OWNER,
+    SCHEMA,
+    UNIT,
+    KeystoneSpec,
+    url,
+)
+from quorate.systems.keystone.judge import catalogued, unfulfilled
+from quorate.systems.keystone.probe import KeystoneView
 
 SETTLE = 60.0
 RUNNING = ("active", "activating", "reloading")
@@ -49,7 +61,7 @@ def form(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unkn
                 gate=Gate(system="keystone", members=tuple(idle), timeout=SETTLE),
             )
         )
-    return tuple(waves)
+    return (*waves, *_accounts(site, seen))
 
 
 def _database_acts(spec: KeystoneSpec, site: Site, seen: Mapping[str, KeystoneView]) -> tuple[Run, ...]:
@@ -60,28 +72,25 @@ def _database_acts(spec: KeystoneSpec, site: Site, seen: Mapping[str, KeystoneVi
         return ()
     if not stored and any(view.unit in RUNNING for view in seen.values()):
         return ()
-    schema = () if any(found.is_current for found in stored) else (_schema(site),)
-    clear = (_clear(),) if schema and any(found.leftover for found in stored) else ()
-    return (*clear, *schema, _bootstrap(spec, site))
+    if any(found.is_current for found in stored):
+        return (_bootstrap(spec, site),)
+    dropped = (clear(CONFIG, SCHEMA, OWNER),) if any(found.leftover for found in stored) else ()
+    synchronised = synchronise(site, SCHEMA, OWNER, DATABASE_SECRET, _WITHOUT_CACHE)
+    return (*dropped, synchronised, _bootstrap(spec, site))
 
 
-def _clear() -> Run:
-    return Run(
-        title="drop the empty tables that an interrupted db_sync left",
-        argv=("python3", "-c", CLEAR, CONFIG),
-        user=OWNER,
-    )
-
-
-def _schema(site: Site) -> Run:
-    """Changes to large tables take longer than an API request may, hence the connection without time-outs."""
-    return Run(
-        title="bring its database schema to the installed version",
-        argv=("keystone-manage", "db_sync"),
-        environment={**_WITHOUT_CACHE, "OS_DATABASE__CONNECTION": database_url(site)},
-        user=OWNER,
-        timeout=600.0,
-    )
+def _accounts(site: Site, seen: Mapping[str, KeystoneView]) -> tuple[Wave, ...]:
+    """Nothing where no database could be asked although keystone serves: what was formed once is left alone."""
+    stored = [view.stored for view in seen.values() if isinstance(view.stored, Stored)]
+    runs = any(view.unit in RUNNING for view in seen.values())
+    if not seen or not site.claims_on("identity") or (not stored and runs):
+        return ()
+    if any(found.is_current and not unfulfilled(site, found) for found in stored):
+        return ()
+    host = next(iter(seen))
+    act = accounts(site, host)
+    step = Step(host=host, title=act.title, acts=(act,))
+    return (Wave(title="keystone: accounts and catalog of other services", system="keystone", steps=(step,)),)
 
 
 def _bootstrap(spec: KeystoneSpec, site: Site) -> Run:
@@ -93,7 +102,7 @@ def _bootstrap(spec: KeystoneSpec, site: Site) -> Run:
     return Run(
         title="bootstrap administrator, roles and catalog",
         argv=("keystone-manage", "bootstrap", *urls, "--bootstrap-region-id", spec.region),
-        environment={**_WITHOUT_CACHE, "OS_BOOTSTRAP_PASSWORD": reference("keystone.admin")},
+        environment={**_WITHOUT_CACHE, "OS_BOOTSTRAP_PASSWORD": reference(ADMIN_SECRET)},
         user=OWNER,
         timeout=120.0,
     )

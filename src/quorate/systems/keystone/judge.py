@@ -10,24 +10,48 @@ from collections.abc import Mapping
 
 from quorate.core.observed import Unknown
 from quorate.core.system import Site
-from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, ok, unknown
+from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
 from quorate.model.cloud import Cloud
+from quorate.openstack.accounts import INTERFACES, ROLES
+from quorate.openstack.judge import database, schema, serving
+from quorate.openstack.probe import Down, Stored
 from quorate.systems.keystone.config import KEYS, KeystoneSpec, url
-from quorate.systems.keystone.probe import Api, Down, KeystoneView, Stored
-
-INTERFACES = ("admin", "internal", "public")
+from quorate.systems.keystone.probe import ACCOUNTS, CATALOG, Api, KeystoneView
 
 
 def judge(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unknown]) -> Judgement:
     """The service works as long as one member serves, all agree on the keys and the database is as it should be."""
     seen = {name: views.get(name, Unknown(why="not asked")) for name in site.cloud.names}
     members = {name: _member(view) for name, view in seen.items()}
-    return Judgement(merge((_serving(members), _agreement(seen), _contents(spec, site.cloud, seen))), members)
+    return Judgement(merge((serving(members), _agreement(seen), _contents(spec, site, seen))), members)
 
 
 def catalogued(spec: KeystoneSpec, cloud: Cloud, stored: Stored) -> bool:
     """Whether the catalog says of every interface that the API is where this cloud has it: bootstrap's last step."""
-    return all((interface, spec.region, url(cloud)) in stored.catalog for interface in INTERFACES)
+    return _listed(stored, "identity", spec.region, url(cloud))
+
+
+def unfulfilled(site: Site, stored: Stored) -> tuple[str, ...]:
+    """What other services claim and the database does not hold, in words."""
+    region = site.endpoint("identity").options["region"]
+    roles = set(stored.rows.get(ACCOUNTS, ()))
+    found = []
+    for claim in site.claims_on("identity"):
+        found += [
+            f"the account {claim.name} is not there, or has not the role {r}"
+            for r in ROLES
+            if (claim.name, r) not in roles
+        ]
+        found += [
+            f"the catalog does not list {one.url} ({one.type}) in {region}"
+            for one in claim.listings
+            if not _listed(stored, one.type, region, one.url)
+        ]
+    return tuple(found)
+
+
+def _listed(stored: Stored, kind: str, region: str, where: str) -> bool:
+    return all((kind, interface, region, where) in stored.rows.get(CATALOG, ()) for interface in INTERFACES)
 
 
 def _member(view: KeystoneView | Unknown) -> Verdict:
@@ -36,7 +60,7 @@ def _member(view: KeystoneView | Unknown) -> Verdict:
     if isinstance(view.unit, str) and view.unit != "active":
         return failing(f"keystone is {view.unit}")
     api = _api(view)
-    rest = (_unit(view), _keys(view), _database(view))
+    rest = (_unit(view), _keys(view), database(view.stored))
     return api if api.is_ok and all(verdict.is_ok for verdict in rest) else merge((api, *rest))
 
 
@@ -58,30 +82,11 @@ def _api(view: KeystoneView) -> Verdict:
             return ok(f"serves {version}")
 
 
-def _database(view: KeystoneView) -> Verdict:
-    match view.stored:
-        case Unknown(why=why):
-            return unknown(f"its database: {why}")
-        case Down(why=why):
-            return failing(f"its database does not answer: {why}")
-        case Stored():
-            return ok("its database answers")
-
-
 def _keys(view: KeystoneView) -> Verdict:
     if isinstance(view.keys, Unknown):
         return unknown(view.keys.why)
     empty = [folder for folder in KEYS if not any(path.startswith(f"{folder}/") for path in view.keys)]
     return failing(f"no keys in {', '.join(empty)}") if empty else ok("it has keys")
-
-
-def _serving(members: Mapping[str, Verdict]) -> Verdict:
-    serving = sum(verdict.is_ok for verdict in members.values())
-    words = f"{serving} of {len(members)} controllers serve"
-    if serving:
-        return ok(words)
-    unseen = any(verdict.level is Level.UNKNOWN for verdict in members.values())
-    return unknown(words) if unseen else failing(words)
 
 
 def _agreement(views: Mapping[str, KeystoneView | Unknown]) -> Verdict:
@@ -96,21 +101,19 @@ def _agreement(views: Mapping[str, KeystoneView | Unknown]) -> Verdict:
     return ok("all hold the same keys")
 
 
-def _contents(spec: KeystoneSpec, cloud: Cloud, views: Mapping[str, KeystoneView | Unknown]) -> Verdict:
+def _contents(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unknown]) -> Verdict:
     """The schema against the programs of every member that saw it, and the catalog."""
     stored = {name: view.stored for name, view in views.items() if isinstance(view, KeystoneView)}
     found = {name: one for name, one in stored.items() if isinstance(one, Stored)}
     if not found:
         return unknown("no controller could look into the database")
-    return merge(_content(spec, cloud, name, one) for name, one in found.items())
+    return merge(_content(spec, site, name, one) for name, one in found.items())
 
 
-def _content(spec: KeystoneSpec, cloud: Cloud, name: str, stored: Stored) -> Verdict:
-    if not stored.schema:
-        return failing("the database holds no schema")
-    if not stored.is_current:
-        have, want = ", ".join(stored.schema), ", ".join(stored.wanted) or "unknown"
-        return failing(f"the database has schema {have}; the programs on {name} want {want}")
-    if not catalogued(spec, cloud, stored):
-        return failing(f"the catalog does not list {url(cloud)} in {spec.region}")
-    return ok("the schema is current")
+def _content(spec: KeystoneSpec, site: Site, name: str, stored: Stored) -> Verdict:
+    verdict = schema(name, stored)
+    if not verdict.is_ok:
+        return verdict
+    if not catalogued(spec, site.cloud, stored):
+        return failing(f"the catalog does not list {url(site.cloud)} in {spec.region}")
+    return merge(failing(words) for words in missing) if (missing := unfulfilled(site, stored)) else verdict

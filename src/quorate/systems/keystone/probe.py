@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
-from quorate.systems.keystone.config import CONFIG, KEYS, PORT, UNIT, KeystoneSpec
-from quorate.systems.keystone.programs import API, DATABASE
+from quorate.openstack.probe import Down, Stored, parsed, stored, stored_argument
+from quorate.openstack.programs import STORED
+from quorate.systems.keystone.config import CONFIG, KEYS, PORT, SCHEMA, UNIT, KeystoneSpec
+from quorate.systems.keystone.programs import API
+
+CATALOG = "catalog"
+"""(type, interface, region, URL) of all that the catalog lists."""
+ACCOUNTS = "accounts"
+"""(account, role) of the services' accounts in their project."""
+_QUERIES = {
+    CATALOG: "SELECT s.type, e.interface, e.region_id, e.url FROM endpoint e JOIN service s ON e.service_id = s.id"
+    " WHERE e.enabled ORDER BY 1, 2, 3",
+    ACCOUNTS: "SELECT l.name, r.name FROM local_user l JOIN assignment a ON a.actor_id = l.user_id"
+    " JOIN role r ON r.id = a.role_id JOIN project p ON p.id = a.target_id WHERE a.type = 'UserProject'"
+    " AND p.name = 'service' AND l.domain_id = 'default' ORDER BY 1, 2",
+}
 
 _DIGESTS = f"cd /etc/keystone && sha256sum {' '.join(f'{folder}/*' for folder in KEYS)}"
-
-
-@dataclass(frozen=True)
-class Down:
-    """It was asked and does not serve."""
-
-    why: str
 
 
 @dataclass(frozen=True)
@@ -29,25 +35,6 @@ class Api:
     health: int
     status: int
     version: str
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What is in the database, and the schema that the installed programs want. Empty: nothing there yet.
-
-    `leftover`: an unfinished schema whose tables hold nothing, as an interrupted first db_sync leaves it.
-    `catalog`: (interface, region, URL) of the identity service itself.
-    """
-
-    wanted: tuple[str, ...]
-    schema: tuple[str, ...]
-    leftover: bool
-    catalog: tuple[tuple[str, str, str], ...]
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the schema is the one that the installed programs want."""
-        return bool(self.wanted) and self.wanted == self.schema
 
 
 @dataclass(frozen=True)
@@ -65,7 +52,7 @@ def questions(_spec: KeystoneSpec, site: Site, host: str) -> tuple[Question, ...
     return (
         Question("unit", ("systemctl", "show", "--property=ActiveState", "--value", UNIT)),
         Question("api", ("python3", "-c", API, site.cloud.address(host), str(PORT))),
-        Question("database", ("python3", "-c", DATABASE, CONFIG), timeout=3.0),
+        Question("database", ("python3", "-c", STORED, stored_argument(CONFIG, SCHEMA, _QUERIES)), timeout=3.0),
         Question("keys", ("sh", "-c", _DIGESTS)),
     )
 
@@ -74,8 +61,8 @@ def read(answers: Answers) -> KeystoneView:
     """Read the four answers, each for itself."""
     return KeystoneView(
         unit=_unit(_answer(answers, "unit")),
-        api=_api(_json(_answer(answers, "api"))),
-        stored=_stored(_json(_answer(answers, "database"))),
+        api=_api(parsed(answers, "api")),
+        stored=stored(parsed(answers, "database")),
         keys=_keys(_answer(answers, "keys")),
     )
 
@@ -91,38 +78,11 @@ def _unit(answer: Answer | Unknown) -> str | Unknown:
     return state or Unknown(why=f"systemctl says nothing: {answer.err.strip()[:200]}")
 
 
-def _json(answer: Answer | Unknown) -> Mapping[str, Any] | Down | Unknown:
-    if isinstance(answer, Unknown):
-        return answer
-    try:
-        seen = json.loads(answer.out)
-    except ValueError:
-        last = (answer.err.strip().splitlines() or ["it printed nothing"])[-1]
-        return Unknown(why=f"the probe failed: {last[:200]}")
-    if not isinstance(seen, dict):
-        return Unknown(why="the probe's answer makes no sense")
-    return Down(str(seen["down"])) if "down" in seen else seen
-
-
 def _api(seen: Mapping[str, Any] | Down | Unknown) -> Api | Down | Unknown:
     if isinstance(seen, Down | Unknown):
         return seen
     try:
         return Api(health=int(seen["health"]), status=int(seen["status"]), version=str(seen["version"]))
-    except (KeyError, TypeError, ValueError):
-        return Unknown(why="the probe's answer makes no sense")
-
-
-def _stored(seen: Mapping[str, Any] | Down | Unknown) -> Stored | Down | Unknown:
-    if isinstance(seen, Down | Unknown):
-        return seen
-    try:
-        return Stored(
-            wanted=tuple(str(head) for head in seen["wanted"]),
-            schema=tuple(str(head) for head in seen["schema"]),
-            leftover=bool(seen["leftover"]),
-            catalog=tuple((str(interface), str(region), str(url)) for interface, region, url in seen["catalog"]),
-        )
     except (KeyError, TypeError, ValueError):
         return Unknown(why="the probe's answer makes no sense")
 

@@ -87,10 +87,11 @@ def node(cloud: Cloud, host: str) -> str:
     return f"rabbit@{cloud.address(host)}"
 
 
-def endpoints(_spec: RabbitSpec, cloud: Cloud) -> Sequence[Endpoint]:
+def endpoints(spec: RabbitSpec, cloud: Cloud) -> Sequence[Endpoint]:
     """Every node, in the file's order: clients choose among them and notice themselves when one is gone."""
     addresses = tuple(cloud.address(host) for host in cloud.names)
-    return (Endpoint("messaging", addresses[0], PORT, addresses=addresses),)
+    options = oslo_options(spec, cloud)
+    return (Endpoint("messaging", addresses[0], PORT, addresses=addresses, path=VHOST, options=options),)
 
 
 def oslo_options(spec: RabbitSpec, cloud: Cloud) -> dict[str, str]:

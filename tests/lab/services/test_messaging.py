@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from lab.plane.machines import Plane, drill, finding, machines_up
+from lab.plane.machines import Plane, drill, finding
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 LEADER = "controller1"
 """Publishers begin there, and the leader of what they declare is where they are."""
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    """Form a cloud that has RabbitMQ."""
-    with machines_up("messaging", tmp_path_factory.mktemp("messaging"), "--with", "rabbitmq") as formed:
-        formed.apply()
-        yield formed
 
 
 def test_the_second_run_changes_nothing_and_everything_listens_where_it_should(plane: Plane) -> None:

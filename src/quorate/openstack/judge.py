@@ -1,0 +1,142 @@
+"""A service: views → verdict.
+
+A member serves when its units run, its APIs answer and validate tokens, and its databases answer. What is in a
+database is no member's own: it counts for the whole, so that members can be restarted one by one meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from quorate.core.observed import Unknown
+from quorate.core.system import Site
+from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, ok, unknown
+from quorate.openstack.probe import Down, Seen, Stored, View
+from quorate.openstack.service import AnyService, ServiceSpec
+
+
+def judge(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str, View | Unknown]) -> Judgement:
+    """The service works as long as one member serves, the schema is as it should be and all see the same store."""
+    seen = {name: views.get(name, Unknown(why="not asked")) for name in site.cloud.names}
+    members = {name: _member(service, spec, view) for name, view in seen.items()}
+    whole = (serving(members), *_schemas(service, seen), *(_same_store(service.shared(spec), seen)))
+    return Judgement(merge(whole), members)
+
+
+def serving(members: Mapping[str, Verdict]) -> Verdict:
+    """Whether any member serves, and how many do."""
+    count = sum(verdict.is_ok for verdict in members.values())
+    words = f"{count} of {len(members)} controllers serve"
+    if count:
+        return ok(words)
+    unseen = any(verdict.level is Level.UNKNOWN for verdict in members.values())
+    return unknown(words) if unseen else failing(words)
+
+
+def database(found: Stored | Down | Unknown, name: str = "its database") -> Verdict:
+    """Whether a member reaches its database."""
+    match found:
+        case Unknown(why=why):
+            return unknown(f"{name}: {why}")
+        case Down(why=why):
+            return failing(f"{name} does not answer: {why}")
+        case Stored():
+            return ok(f"{name} answers")
+
+
+def schema(host: str, found: Stored, name: str = "the database") -> Verdict:
+    """Whether the schema is the one that the programs on that controller want."""
+    if not found.schema:
+        half = found.leftover or not found.wanted
+        return failing(f"{name} holds {'a schema that was begun and not finished' if half else 'no schema'}")
+    if not found.is_current:
+        have, want = ", ".join(found.schema), ", ".join(found.wanted) or "unknown"
+        return failing(f"{name} has schema {have}; the programs on {host} want {want}")
+    return ok("the schema is current")
+
+
+def _member(service: AnyService, spec: ServiceSpec, view: View | Unknown) -> Verdict:
+    if isinstance(view, Unknown):
+        return unknown(view.why)
+    if isinstance(view.units, Unknown):
+        return unknown(f"state of its units: {view.units.why}")
+    idle = [f"{unit.removesuffix('.service')} is {view.units.get(unit, 'not known')}" for unit in service.units(spec)]
+    idle = [words for words in idle if not words.endswith(" is active")]
+    if idle:
+        return failing("; ".join(idle))
+    apis = [_api(name, seen) for name, seen in view.apis.items()]
+    rest = [database(found, name) for name, found in view.schemas.items()]
+    if service.shared(spec) and isinstance(view.store, Down):
+        rest.append(failing(f"{service.shared(spec)}: {view.store.why}"))
+    return merge(apis) if all(verdict.is_ok for verdict in rest) else merge((*apis, *rest))
+
+
+def _api(name: str, seen: Seen | Down | Unknown) -> Verdict:
+    match seen:
+        case Unknown(why=why):
+            return unknown(f"{name}: {why}")
+        case Down(why=why):
+            return failing(f"{name} does not answer: {why}")
+        case Seen(health=health) if health not in {HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES}:
+            return failing(f"{name}'s health check answers HTTP {health}")
+        case Seen(account=HTTPStatus.UNAUTHORIZED):
+            return failing(f"{name} can validate no token: Keystone does not take the password of its own account")
+        case Seen(private=HTTPStatus.OK | 0):
+            return ok(f"{name} serves")
+        case Seen(account=HTTPStatus.OK | HTTPStatus.CREATED, private=why):
+            return failing(f"{name} answers a good token with {_words(why)}")
+        case Seen(account=why):
+            return failing(f"{name} can validate no token: Keystone answers its own account with {_words(why)}")
+
+
+def _words(answer: int | str) -> str:
+    return f"HTTP {answer}" if isinstance(answer, int) else answer
+
+
+def _schemas(service: AnyService, views: Mapping[str, View | Unknown]) -> list[Verdict]:
+    """Each database, against the programs of every member that looked into it."""
+    verdicts = []
+    for one in service.schemas:
+        found = {
+            host: stored
+            for host, view in views.items()
+            if isinstance(view, View) and isinstance(stored := view.schemas.get(one.database), Stored)
+        }
+        if not found:
+            verdicts.append(unknown(f"no controller could look into the database {one.database}"))
+        for host, stored in found.items():
+            verdicts.append(
+                merge((schema(host, stored, f"database {one.database}"), *_left_out(service, one.database, stored)))
+            )
+    return verdicts
+
+
+def _left_out(service: AnyService, name: str, found: Stored) -> list[Verdict]:
+    """What is to be done once and is not, in a schema that is as it should be."""
+    return [
+        failing(f"not done yet: {once.title}")
+        for once in service.once
+        if once.database == name and found.is_current and not done(found, once.title)
+    ]
+
+
+def done(found: Stored, title: str) -> bool:
+    """Whether something that is to be done once was done."""
+    rows = found.rows.get(title, ())
+    return bool(rows and rows[0] and rows[0][0])
+
+
+def _same_store(folder: str, views: Mapping[str, View | Unknown]) -> list[Verdict]:
+    if not folder:
+        return []
+    by_name: dict[str, list[str]] = {}
+    for host, view in views.items():
+        if isinstance(view, View) and isinstance(view.store, str):
+            by_name.setdefault(view.store, []).append(host)
+    if len(by_name) > 1:
+        camps = " ≠ ".join(", ".join(hosts) for hosts in by_name.values())
+        return [failing(f"{folder} is not the same everywhere ({camps}): what one stores, others do not find")]
+    if "" in by_name:
+        return [failing(f"{folder} was not looked at by all yet: whether all see the same is not known")]
+    return [ok(f"all see the same {folder}")] if by_name else [unknown(f"no controller could look into {folder}")]

@@ -1,0 +1,185 @@
+"""A service: ask each controller for its units, its APIs and what it finds in its databases; read the answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from quorate.core.observed import Answer, Answers, Unknown
+from quorate.core.system import Question, Site
+from quorate.openstack.programs import LOOK
+from quorate.openstack.service import AnyService, Schema, ServiceSpec
+
+_SENSELESS = "the probe's answer makes no sense"
+
+
+@dataclass(frozen=True)
+class Down:
+    """It was asked and does not serve."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """HTTP status of an API's health check, of Keystone's answer to the service's account, and of the API's to that.
+
+    In place of the last two: why there was no answer. `private` 0: nothing was asked.
+    """
+
+    health: int
+    account: int | str
+    private: int | str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is in a database, and the schema that the installed programs want. Empty: nothing there yet.
+
+    `leftover`: an unfinished schema whose tables hold nothing, as an interrupted first synchronisation leaves it.
+    `rows`: what the queries found, by name.
+    """
+
+    wanted: tuple[str, ...]
+    schema: tuple[str, ...]
+    leftover: bool
+    rows: Mapping[str, tuple[tuple[Any, ...], ...]]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the schema is the one that the installed programs want."""
+        return bool(self.wanted) and self.wanted == self.schema
+
+
+@dataclass(frozen=True)
+class View:
+    """One controller. `store`: the name that the shared folder has here; empty: none yet."""
+
+    units: Mapping[str, str] | Unknown
+    apis: Mapping[str, Seen | Down | Unknown]
+    schemas: Mapping[str, Stored | Down | Unknown]
+    store: str | Down | Unknown
+
+
+def questions(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> tuple[Question, ...]:
+    """Everything by one program: to start Python is most of what a look costs."""
+    apis = {
+        api.name: {
+            "address": site.cloud.address(host),
+            "port": api.port,
+            "health": api.health,
+            "private": api.private,
+        }
+        for api in service.apis
+    }
+    about = {
+        "units": service.units(spec),
+        "apis": apis,
+        "schemas": {one.database: _schema(service, one) for one in service.schemas},
+        "shared": service.shared(spec),
+        "config": service.config,
+        "kept": f"/run/quorate-token-{service.name}",
+    }
+    return (Question("look", ("python3", "-c", LOOK, json.dumps(about)), timeout=3.0),)
+
+
+def _schema(service: AnyService, schema: Schema) -> Mapping[str, Any]:
+    queries = {once.title: once.query for once in service.once if once.database == schema.database}
+    return _about(service.config, schema, queries)
+
+
+def stored_argument(config: str, schema: Schema, queries: Mapping[str, str]) -> str:
+    """What the programs STORED and CLEAR are to know."""
+    return json.dumps(_about(config, schema, queries))
+
+
+def _about(config: str, schema: Schema, queries: Mapping[str, str]) -> Mapping[str, Any]:
+    return {
+        "config": config,
+        "section": schema.section,
+        "database": schema.database,
+        "migrations": schema.migrations,
+        "brings": dict(schema.brings),
+        "queries": dict(queries),
+    }
+
+
+def read(service: AnyService, answers: Answers) -> View:
+    """Read what the program saw, each part for itself."""
+    seen = parsed(answers, "look")
+    return View(
+        units=_units(_part(seen, "units")),
+        apis={api.name: _api(_part(seen, "apis", api.name)) for api in service.apis},
+        schemas={one.database: stored(_part(seen, "schemas", one.database)) for one in service.schemas},
+        store=_store(_part(seen, "store")),
+    )
+
+
+def _part(seen: Mapping[str, Any] | Down | Unknown, *names: str) -> Mapping[str, Any] | Down | Unknown:
+    """One part of the answer; a part that is missing was not seen in time."""
+    if isinstance(seen, Down | Unknown):
+        return seen
+    found: Any = seen
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    if found is None or found == {}:
+        return Unknown(why="it was not seen in time")
+    if not isinstance(found, dict):
+        return Unknown(why=_SENSELESS)
+    if "unknown" in found:
+        return Unknown(why=str(found["unknown"]))
+    return Down(str(found["down"])) if "down" in found else found
+
+
+def parsed(answers: Answers, name: str) -> Mapping[str, Any] | Down | Unknown:
+    """Read what a program printed."""
+    answer: Answer | Unknown = answers.get(name, Unknown(why="not asked"))
+    if isinstance(answer, Unknown):
+        return answer
+    try:
+        seen = json.loads(answer.out)
+    except ValueError:
+        last = (answer.err.strip().splitlines() or ["it printed nothing"])[-1]
+        return Unknown(why=f"the probe failed: {last[:200]}")
+    if not isinstance(seen, dict):
+        return Unknown(why=_SENSELESS)
+    return Down(str(seen["down"])) if "down" in seen else seen
+
+
+def stored(seen: Mapping[str, Any] | Down | Unknown) -> Stored | Down | Unknown:
+    """Read what the program STORED printed."""
+    if isinstance(seen, Down | Unknown):
+        return seen
+    try:
+        return Stored(
+            wanted=tuple(str(head) for head in seen["wanted"]),
+            schema=tuple(str(head) for head in seen["schema"]),
+            leftover=bool(seen["leftover"]),
+            rows={str(name): tuple(tuple(row) for row in rows) for name, rows in seen["rows"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Unknown(why=_SENSELESS)
+
+
+def _units(seen: Mapping[str, Any] | Down | Unknown) -> Mapping[str, str] | Unknown:
+    if isinstance(seen, Down):
+        return Unknown(why=seen.why)
+    return seen if isinstance(seen, Unknown) else {str(unit): str(state) for unit, state in seen.items()}
+
+
+def _api(seen: Mapping[str, Any] | Down | Unknown) -> Seen | Down | Unknown:
+    if isinstance(seen, Down | Unknown):
+        return seen
+    try:
+        account, private = (one if isinstance(one := seen[name], int) else str(one) for name in ("account", "private"))
+        return Seen(int(seen["health"]), account, private)
+    except (KeyError, TypeError, ValueError):
+        return Unknown(why=_SENSELESS)
+
+
+def _store(seen: Mapping[str, Any] | Down | Unknown) -> str | Down | Unknown:
+    if isinstance(seen, Down | Unknown):
+        return seen
+    return str(seen["store"]) if "store" in seen else Unknown(why=_SENSELESS)

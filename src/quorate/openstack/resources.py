@@ -1,0 +1,125 @@
+"""A service → what should be on a controller, and what it offers to and needs of the other systems."""
+
+from __future__ import annotations
+
+import re
+
+from quorate.core.resource import Directory, File, Package, Resource, Unit
+from quorate.core.secret import SecretSpec
+from quorate.core.system import Claim, Endpoint, Frontend, Site
+from quorate.core.template import render
+from quorate.model.cloud import Cloud
+from quorate.openstack.options import common, ini, merged
+from quorate.openstack.service import AnyService, Api, Daemon, ServiceSpec
+
+UNITS = "/etc/systemd/system"
+
+
+def api_files(
+    api: Api, *, user: str, summary: str, folder: str, address: str, workers: int, threads: int
+) -> list[File]:
+    """Write the settings of uWSGI, and the unit that runs it."""
+    # Services that take locks on this machine keep them in a folder of their own, which is gone after a boot.
+    runtime = " ".join(dict.fromkeys((api.name, f"lock/{user}")))
+    values = {
+        "name": api.name,
+        "user": user,
+        "summary": summary,
+        "manual": f"{api.name}(1)",
+        "address": address,
+        "port": api.port,
+        "wsgi": api.wsgi,
+        "health": re.escape(api.health),
+        "streams": api.streams,
+        "forks": api.forks,
+        "workers": workers,
+        "threads": threads,
+        "runtime": runtime,
+        "ini": uwsgi_path(folder, api),
+    }
+    return [
+        File(uwsgi_path(folder, api), render(__package__, "uwsgi.ini.j2", **values)),
+        File(unit_path(api), render(__package__, "api.service.j2", **values)),
+    ]
+
+
+def uwsgi_path(folder: str, api: Api) -> str:
+    """Say where uWSGI's settings are. Not where the package keeps its own."""
+    return f"{folder}/quorate-{api.name}.ini"
+
+
+def unit_path(one: Api | Daemon) -> str:
+    """Say where the unit is that stands in place of the package's."""
+    return f"{UNITS}/{one.name}.service"
+
+
+def frontend(api: Api) -> Frontend:
+    """Say how the proxy serves an API: neither a token nor the database is needed for its check."""
+    return Frontend(mode="http", backend_port=api.port, check_port=api.port, check_path=api.health)
+
+
+def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> tuple[Resource, ...]:
+    """Everything but the running service: its first start belongs to `form`, behind the schema."""
+    address = site.cloud.address(host)
+    folder = service.config.rpartition("/")[0]
+    text = ini(merged(common(service, spec, site, host), service.options(spec, site, host)))
+    shared = service.shared(spec)
+    found: list[Resource] = [
+        *(Package(name) for name in service.packages),
+        Package("python3-pymysql"),
+        Package("python3-memcache"),
+        File(service.config, text, mode=0o640, group=service.user),
+    ]
+    if shared:
+        found.append(Directory(shared, 0o750, service.user, service.user, shared=True))
+    for api in service.apis:
+        found += api_files(
+            api,
+            user=service.user,
+            summary=service.summary,
+            folder=folder,
+            address=address,
+            workers=spec.workers,
+            threads=spec.threads if api.threaded else 1,
+        )
+        inputs = (service.config, uwsgi_path(folder, api), unit_path(api))
+        found.append(Unit(f"{api.name}.service", state="formed", inputs=inputs))
+    for daemon in service.daemons_of(spec):
+        found += [Package(name) for name in daemon.packages]
+        values = {
+            "name": daemon.name,
+            "user": service.user,
+            "summary": service.summary,
+            "argv": daemon.argv,
+            "runtime": f"{daemon.name} lock/{service.user}",
+        }
+        found.append(File(unit_path(daemon), render(__package__, "daemon.service.j2", **values)))
+        found.append(Unit(f"{daemon.name}.service", state="formed", inputs=(service.config, unit_path(daemon))))
+    return tuple(found)
+
+
+def endpoints(service: AnyService, spec: ServiceSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
+    """Every API at the virtual IP, and every daemon that clients come to."""
+    apis = (Endpoint(api.kind, cloud.vip, api.port, frontend(api)) for api in service.apis)
+    others = (
+        Endpoint(daemon.kind, cloud.vip, daemon.frontend.backend_port, daemon.frontend)
+        for daemon in service.daemons_of(spec)
+        if daemon.frontend
+    )
+    return (*apis, *others)
+
+
+def claims(service: AnyService, cloud: Cloud) -> tuple[Claim, ...]:
+    """Databases, an account for messages, and one at Keystone with what the catalog is to say."""
+    found = [Claim("database", schema.database, service.secret("database")) for schema in service.schemas]
+    if service.messages:
+        found.append(Claim("messaging", service.user, service.secret("messaging")))
+    return (*found, Claim("identity", service.user, service.secret("identity"), service.listings(cloud.vip)))
+
+
+def secrets(service: AnyService) -> tuple[SecretSpec, ...]:
+    """Its passwords, and the key of what it keeps in the cache."""
+    what = ["database"] if service.schemas else []
+    what += ["messaging"] if service.messages else []
+    own = (service.secret(name) for name in (*what, "identity", "cache"))
+    return tuple(SecretSpec(name) for name in (*own, *service.secrets))

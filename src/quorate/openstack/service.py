@@ -1,0 +1,153 @@
+"""What an OpenStack service is made of, as values. Everything else in this room follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import Field
+
+from quorate.core.system import Frontend, Listing, Site
+from quorate.model.cloud import Spec
+
+Sections = Mapping[str, Mapping[str, str]]
+"""Options of oslo.config: section → name → value."""
+
+
+class ServiceSpec(Spec):
+    """The section of a service. It is part of the cloud where the file names it."""
+
+    optional: ClassVar[bool] = True
+    # Three machines of a lab share what one has.
+    in_lab: ClassVar[dict[str, Any]] = {"workers": 1}
+
+    workers: int = Field(default=2, ge=1, le=64, description="Processes of each API on a controller.")
+    threads: int = Field(default=4, ge=1, le=64, description="Requests that one process of an API serves at a time.")
+
+
+S = TypeVar("S", bound=ServiceSpec)
+
+
+@dataclass(frozen=True)
+class Api:
+    """An API behind the proxy on the VIP, served by uWSGI.
+
+    `kind`: of its endpoint. `type` and `path`: what the catalog says of it; empty: it is not listed. `wsgi`: the file
+    that holds the application. `private`: a path that wants a token, by which it is seen that tokens are validated
+    (`{project}`: the services' own); empty: none does. `health`: where the application says without a token that it
+    serves; while the server drains, uWSGI says no there. `forks`: it may be loaded before the processes are forked.
+    `threaded`: one process may serve several requests at a time; those that eventlet has patched may not. `streams`:
+    requests of unknown length (chunked), as uploads are.
+    """
+
+    name: str
+    kind: str
+    port: int
+    wsgi: str
+    type: str = ""
+    path: str = ""
+    private: str = ""
+    health: str = "/healthcheck"
+    forks: bool = False
+    threaded: bool = True
+    streams: bool = False
+
+    def url(self, vip: str) -> str:
+        """Where clients find it; `%(project_id)s` in it is theirs to fill in."""
+        return f"http://{vip}:{self.port}{self.path}"
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A process that is no API; most talk by messages only. `wanted`: whether the cloud has it.
+
+    `kind`, `frontend`: of its endpoint, where clients come to it through the VIP all the same.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    wanted: Callable[[Any], bool] = lambda _spec: True
+    kind: str = ""
+    frontend: Frontend | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A database with its tables. The account has the database's name.
+
+    `section`: where the service's configuration says how to reach it. `migrations`: folder of alembic's versions, below
+    the distribution's Python packages. `sync`: brings it to the installed version. `brings`: table → condition (SQL)
+    that holds of rows which somebody made, where the schema brings rows of its own.
+    """
+
+    database: str
+    section: str
+    migrations: str
+    sync: tuple[str, ...]
+    brings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Once:
+    """Something to be done once for the whole cloud. `query`, in `database`: its first value is 0 until it is done."""
+
+    title: str
+    database: str
+    query: str
+    argv: Callable[[Site], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Service(Generic[S]):
+    """A service. `config`: the file that its options go to. `options`: what only this service needs.
+
+    `reading`: a path, below the first API's, whose answer holds a list under `reading_key`. `messages`: it talks to
+    others by messages. `shared`: a folder that every controller must see the same of. `secrets`: what it shares with
+    others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`; `own_groups`: those that its options
+    give a name to.
+    """
+
+    name: str
+    summary: str
+    packages: tuple[str, ...]
+    config: str
+    options: Callable[[S, Site, str], Sections]
+    apis: tuple[Api, ...]
+    daemons: tuple[Daemon, ...] = ()
+    schemas: tuple[Schema, ...] = ()
+    once: tuple[Once, ...] = ()
+    reading: str = ""
+    reading_key: str = ""
+    messages: bool = False
+    shared: Callable[[S], str] = lambda _spec: ""
+    needs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    own_groups: tuple[str, ...] = ()
+
+    @property
+    def user(self) -> str:
+        """Who its processes run as, whose files they read, and its account at Keystone."""
+        return self.name
+
+    def daemons_of(self, spec: S) -> tuple[Daemon, ...]:
+        """Those that the cloud has."""
+        return tuple(daemon for daemon in self.daemons if daemon.wanted(spec))
+
+    def units(self, spec: S) -> tuple[str, ...]:
+        """All units, APIs first."""
+        processes: tuple[Api | Daemon, ...] = (*self.apis, *self.daemons_of(spec))
+        return tuple(f"{one.name}.service" for one in processes)
+
+    def secret(self, what: str) -> str:
+        """Name a secret of its own: `database`, `identity`, `messaging` or `cache`."""
+        return f"{self.name}.{what}"
+
+    def listings(self, vip: str) -> tuple[Listing, ...]:
+        """What the catalog is to say of it."""
+        return tuple(Listing(api.type, api.name, api.url(vip)) for api in self.apis if api.type)
+
+
+AnyService = Service[Any]

@@ -1,0 +1,76 @@
+"""A service, with its section of the cloud file, as a system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TypeVar
+
+from quorate.core.drill import Drills, Process, Workload
+from quorate.core.observed import Answers
+from quorate.core.system import Site, System
+from quorate.openstack import form, judge, probe, resources
+from quorate.openstack.options import identity_url
+from quorate.openstack.service import Service, ServiceSpec
+
+S = TypeVar("S", bound=ServiceSpec)
+
+
+def system_of(service: Service[S], spec: type[S], warnings: Sequence[str] = ()) -> System[S, probe.View]:
+    """Everything that follows from what the service is made of."""
+    needs = ("database", "cache", "virtual-ip", "identity", *(("messaging",) if service.messages else ()))
+
+    def read(answers: Answers) -> probe.View:
+        """Read the answers of one controller."""
+        return probe.read(service, answers)
+
+    return System(
+        name=service.name,
+        summary=service.summary,
+        spec=spec,
+        resources=partial(resources.resources, service),
+        questions=partial(probe.questions, service),
+        read=read,
+        judge=partial(judge.judge, service),
+        form=partial(form.form, service),
+        endpoints=partial(resources.endpoints, service),
+        claims=lambda _spec, cloud: resources.claims(service, cloud),
+        secrets=lambda _spec, _cloud: resources.secrets(service),
+        offers=(*(api.kind for api in service.apis), *(one.kind for one in service.daemons if one.kind)),
+        needs=(*needs, *service.needs),
+        settle=form.SETTLE,
+        warnings=lambda _spec, _cloud: tuple(warnings),
+        drills=_drills(service),
+    )
+
+
+def _drills(service: Service[S]) -> Drills[S]:
+    """Each of its processes can be hit, and a client asks its API."""
+    function = f"{service.apis[0].kind}_api"
+
+    def processes(spec: S, _site: Site) -> Sequence[Process]:
+        apis = [Process(api.name, f"{api.name}.service", port=api.port) for api in service.apis]
+        return (*apis, *(Process(daemon.name, f"{daemon.name}.service") for daemon in service.daemons_of(spec)))
+
+    def workloads(_spec: S, site: Site) -> Sequence[Workload]:
+        settings = {
+            "auth_url": identity_url(site),
+            "user": service.user,
+            "url": f"{service.apis[0].url(site.cloud.vip)}{service.reading}",
+            "secret": service.secret("identity"),
+            "key": service.reading_key,
+        }
+        return (
+            Workload(
+                name=function,
+                function=function,
+                objective="api",
+                client="quorate.openstack.client:Reading",
+                rate=2.0,
+                settings=settings,
+                secrets=(service.secret("identity"),),
+            ),
+        )
+
+    uses = {function: ("virtual_ip", f"proxy:{service.apis[0].kind}", "cache:waited-for", "database_read")}
+    return Drills(processes=processes, uses=uses, workloads=workloads)

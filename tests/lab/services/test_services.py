@@ -1,0 +1,188 @@
+"""OpenStack's services on three machines: used through the VIP with OpenStack's own library, and broken."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import openstack
+import pytest
+from openstack.connection import Connection
+from openstack.exceptions import SDKException
+
+from lab.plane.machines import Plane, drill, finding
+from quorate import systems
+from quorate.openstack.options import check
+from quorate.systems.glance import SERVICE as GLANCE
+from quorate.systems.heat import SERVICE as HEAT
+from quorate.systems.neutron import SERVICE as NEUTRON
+from quorate.systems.nova import SERVICE as NOVA
+from quorate.systems.placement import SERVICE as PLACEMENT
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+
+VICTIM = "controller1"
+SERVICES = (GLANCE, HEAT, NEUTRON, NOVA, PLACEMENT)
+
+
+@pytest.fixture
+def cloud(plane: Plane) -> Iterator[Connection]:
+    """The administrator at the VIP."""
+    made = openstack.connect(
+        load_yaml_config=False,
+        load_envvars=False,
+        auth_url=f"http://{plane.vip}:5000/v3",
+        username="admin",
+        password=plane.secrets()["keystone.admin"],
+        project_name="admin",
+        user_domain_id="default",
+        project_domain_id="default",
+        region_name="RegionOne",
+        interface="public",
+    )
+    made.session.session.trust_env = False
+    yield made
+    made.close()
+
+
+def boot(cloud: Connection, image: str, wait: int = 120) -> Any:
+    """Boot a server, wait until it runs, and remove it."""
+    server = cloud.compute.create_server(name="one", image_id=image, flavor_id=flavour(cloud), networks="none")
+    try:
+        return cloud.compute.wait_for_server(server, wait=wait)
+    finally:
+        cloud.compute.delete_server(server)
+
+
+def booted(cloud: Connection, image: str) -> bool:
+    """Try to boot a server."""
+    with contextlib.suppress(SDKException):
+        return bool(boot(cloud, image, wait=20).status == "ACTIVE")
+    return False
+
+
+def flavour(cloud: Connection) -> str:
+    """The smallest one, made where there is none."""
+    found = cloud.compute.find_flavor("tiny") or cloud.compute.create_flavor(name="tiny", ram=64, vcpus=1, disk=1)
+    return str(found.id)
+
+
+def test_everything_is_well_and_a_second_run_changes_nothing(plane: Plane) -> None:
+    plane.wait_well(60)
+    assert plane.apply()["changes"] == 0
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_the_packages_know_every_option_that_is_set(plane: Plane, service: Any) -> None:
+    command = " ".join(check(service))
+    known = plane.lab.run("controller2", command)
+    assert known.returncode == 0, [line for line in known.stderr.splitlines() if line.startswith("ERROR")]
+    file = f"/tmp/{service.name}.conf"
+    other = command.replace(service.config, file)
+    said = plane.lab.run("controller2", f"sed 's/^debug =/debug_everything =/' {service.config} > {file}; {other}")
+    assert said.returncode == 1
+    assert "debug_everything is not part" in said.stderr
+
+
+def test_images_are_stored_once_and_found_everywhere(cloud: Connection) -> None:
+    data = secrets.token_bytes(3 << 20)
+    image = cloud.image.create_image("one", data=data, disk_format="raw", container_format="bare", wait=True)
+    try:
+        assert image.size == len(data)
+        for _ in range(6):  # the proxy asks one controller after the other
+            assert cloud.image.download_image(image.id).content == data
+    finally:
+        cloud.image.delete_image(image.id)
+
+
+def test_a_server_boots_through_the_whole_control_plane(cloud: Connection) -> None:
+    deadline = time.monotonic() + 60
+    while not list(cloud.compute.hypervisors()):
+        assert time.monotonic() < deadline, "no compute service was found"
+        time.sleep(1)
+    image = cloud.image.create_image("two", data=b"none", disk_format="raw", container_format="bare", wait=True)
+    try:
+        assert boot(cloud, image.id).status == "ACTIVE"
+    finally:
+        cloud.image.delete_image(image.id)
+
+
+def test_a_network_and_a_stack_are_made(cloud: Connection) -> None:
+    network = cloud.network.create_network(name="one")
+    try:
+        assert cloud.network.get_network(network.id).status == "ACTIVE"
+    finally:
+        cloud.network.delete_network(network)
+    template = {
+        "heat_template_version": "2018-08-31",
+        "resources": {"word": {"type": "OS::Heat::RandomString"}, "net": {"type": "OS::Neutron::Net"}},
+    }
+    stack = cloud.orchestration.create_stack(name="one", template=template)
+    try:
+        assert cloud.orchestration.wait_for_status(stack, "CREATE_COMPLETE", ["CREATE_FAILED"], 1, 60)
+    finally:
+        cloud.orchestration.delete_stack(stack)
+
+
+def test_a_wrong_password_is_named_and_mended(plane: Plane, cloud: Connection) -> None:
+    user = cloud.identity.find_user("glance")
+    assert user is not None
+    cloud.identity.update_user(user.id, password="another one")
+    said = plane.quorate("status").stdout
+    assert "Keystone does not take the password of its own account" in " ".join(said.split())
+    plane.apply()
+    plane.wait_well(30)
+
+
+def test_a_store_that_is_another_one_is_named(plane: Plane) -> None:
+    folder = "/var/lib/glance/images"
+    other = "mkdir /tmp/other && echo other > /tmp/other/.quorate-store"
+    plane.lab.run("controller2", f"{other} && mount --bind /tmp/other {folder}")
+    try:
+        said = " ".join(plane.quorate("status").stdout.split())
+    finally:
+        plane.lab.run("controller2", f"umount {folder}")
+    assert "is not the same everywhere (controller1, controller3 ≠ controller2)" in said
+    plane.wait_well(30)
+
+
+@pytest.mark.parametrize("fault", ["glance-api-frozen", "nova-api-stopped"])
+def test_an_api_that_is_lost_on_one_controller_is_missed_by_nobody_for_long(plane: Plane, fault: str) -> None:
+    plane.wait_well(60)
+    (result,) = drill(plane, fault, "--on", "controller2", codes=(0, 1, 4))
+    rows = {row["function"]: row for row in result["rows"]}
+    function = "image_api" if "glance" in fault else "compute_api"
+    assert rows[function]["operations"] > 30
+    assert rows[function]["measured_s"] < 3
+    assert finding(result, "alarm")["level"] == "ok"
+    assert finding(result, "whole")["level"] == "ok"
+
+
+def test_servers_boot_before_during_and_after_a_power_cut(plane: Plane, cloud: Connection) -> None:
+    """The client does as the command line does: whatever failed is asked for again."""
+    plane.wait_well(60)
+    compute = next(one for one in cloud.compute.services(binary="nova-compute") if one.host == VICTIM)
+    cloud.compute.disable_service(compute)  # the machine that is lost is no compute node
+    image = cloud.image.create_image("three", data=b"none", disk_format="raw", container_format="bare", wait=True)
+    try:
+        assert boot(cloud, image.id).status == "ACTIVE"
+        plane.lab.kill(VICTIM)
+        begun = time.monotonic()
+        while not booted(cloud, image.id):
+            assert time.monotonic() - begun < 90
+            time.sleep(1)
+        print(f"a server booted {time.monotonic() - begun:.1f} s after the power cut")
+        plane.lab.start(VICTIM)
+        plane.wait_well(240)
+        assert boot(cloud, image.id).status == "ACTIVE"
+    finally:
+        cloud.compute.enable_service(compute)
+        cloud.image.delete_image(image.id)
+
+
+def test_every_service_of_the_folder_is_tested_here() -> None:
+    optional = {system.name for system in systems.discover() if system.spec.optional}
+    assert optional == {"rabbitmq", *(service.name for service in SERVICES)}

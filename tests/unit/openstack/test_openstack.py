@@ -1,0 +1,115 @@
+"""What must hold of every OpenStack service: no secret where it can be read, programs that are programs."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+
+import pytest
+from systems_clouds import build, builtin
+
+from quorate import systems
+from quorate.core.act import Run
+from quorate.core.observed import Answer
+from quorate.core.resource import File, Unit
+from quorate.core.secret import names_in
+from quorate.core.system import AnySystem, Blocked, site_of
+from quorate.openstack import accounts, programs
+from quorate.openstack.options import ini, merged
+from quorate.openstack.service import ServiceSpec
+
+SYSTEMS = systems.discover()
+SERVICES = [system for system in SYSTEMS if issubclass(system.spec, ServiceSpec)]
+CLOUD = build(builtin("three", {system.name: {} for system in SYSTEMS}), SYSTEMS)
+SITE = site_of(CLOUD, SYSTEMS)
+HOST = CLOUD.names[1]
+
+each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda system: system.name)
+
+
+def files(service: AnySystem) -> list[File]:
+    return [one for one in service.resources(CLOUD.systems[service.name], SITE, HOST) if isinstance(one, File)]
+
+
+@each_service
+def test_files_with_secrets_are_for_their_service_alone(service: AnySystem) -> None:
+    secret = [file for file in files(service) if names_in(file.content)]
+    assert secret
+    assert all(file.mode == 0o640 and file.group == service.name for file in secret)
+
+
+@each_service
+def test_every_configuration_is_one_that_parsers_read(service: AnySystem) -> None:
+    for file in files(service):
+        if file.path.endswith(".conf"):
+            configparser.RawConfigParser().read_string(file.content)
+
+
+@each_service
+def test_every_secret_that_is_used_is_declared(service: AnySystem) -> None:
+    declared = {secret.name for system in SYSTEMS for secret in system.secrets(CLOUD.systems[system.name], CLOUD)}
+    assert {name for file in files(service) for name in names_in(file.content)} <= declared
+
+
+@each_service
+def test_a_changed_configuration_restarts_every_unit(service: AnySystem) -> None:
+    units = [one for one in service.resources(CLOUD.systems[service.name], SITE, HOST) if isinstance(one, Unit)]
+    assert units
+    configuration = next(file.path for file in files(service) if file.path.endswith(".conf"))
+    assert all(configuration in unit.inputs for unit in units)
+
+
+@each_service
+def test_no_secret_is_an_argument(service: AnySystem) -> None:
+    bare = service.read({"look": Answer(code=0, out='{"units": {"none": "inactive"}}')})
+    waves = service.form(CLOUD.systems[service.name], SITE, dict.fromkeys(CLOUD.names, bare))
+    assert not isinstance(waves, Blocked)
+    runs = [act for wave in waves for step in wave.steps for act in step.acts if isinstance(act, Run)]
+    assert runs
+    assert not [word for act in runs for word in act.argv if names_in(word)]
+
+
+def test_accounts_come_by_standard_input() -> None:
+    act = accounts.accounts(SITE, HOST)
+    assert not [word for word in act.argv if names_in(word)]
+    about = json.loads(act.stdin)
+    assert about["url"] == f"http://{CLOUD.address(HOST)}:5000/v3"
+    assert {user["name"] for user in about["users"]} == {service.name for service in SERVICES}
+    assert len(json.loads(accounts.accounts(SITE, HOST, only="glance").stdin)["users"]) == 1
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        programs.LOOK,
+        programs.STORED,
+        programs.CLEAR,
+        programs.NAME_IT,
+        accounts.ACCOUNTS,
+    ],
+)
+def test_programs_are_python(program: str) -> None:
+    ast.parse(program)
+
+
+def test_clearing_asks_again_before_it_drops() -> None:
+    assert programs.CLEAR.index("if data:") < programs.CLEAR.index("DROP TABLE")
+
+
+def test_of_an_option_that_is_said_twice_the_last_one_counts() -> None:
+    both = merged({"a": {"x": "1", "y": "2"}}, {"a": {"x": "3"}, "b": {}})
+    assert ini(both) == "# Written by quorate: change cloud.yaml instead.\n\n[a]\nx = 3\ny = 2\n\n[b]\n"
+
+
+@each_service
+@pytest.mark.parametrize(
+    "out", ["", "null", "7", '{"units": 7, "apis": [], "schemas": {"nova": {"wanted": 7}}}', '{"down": null}']
+)
+def test_reading_never_raises(service: AnySystem, out: str) -> None:
+    spec = CLOUD.systems[service.name]
+    names = [question.name for question in service.questions(spec, SITE, HOST)]
+    for code in (0, 1):
+        view = service.read(dict.fromkeys(names, Answer(code=code, out=out)))
+        service.judge(spec, SITE, dict.fromkeys(CLOUD.names, view))
+        service.form(spec, SITE, dict.fromkeys(CLOUD.names, view))
