@@ -95,6 +95,8 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
         }
         found.append(File(unit_path(daemon), render(__package__, "daemon.service.j2", **values)))
         found.append(Unit(f"{daemon.name}.service", state="formed", inputs=(service.config, unit_path(daemon))))
+    idle = (f"{daemon.name}.service" for daemon in service.daemons if not daemon.wanted(spec))
+    found += [Unit(name, state="stopped", enabled=False) for name in (*service.unwanted, *idle)]
     return tuple(found)
 
 

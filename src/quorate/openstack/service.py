@@ -106,7 +106,7 @@ class Service(Generic[S]):
     `reading`: a path, below the first API's, whose answer holds a list under `reading_key`. `messages`: it talks to
     others by messages. `shared`: a folder that every controller must see the same of. `secrets`: what it shares with
     others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`; `own_groups`: those that its options
-    give a name to.
+    give a name to. `unwanted`: units that its packages bring and switch on, and nobody asked for.
     """
 
     name: str
@@ -126,6 +126,7 @@ class Service(Generic[S]):
     secrets: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     own_groups: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
 
     @property
     def user(self) -> str:

@@ -164,6 +164,7 @@ SERVICE = Service(
         ),
     ),
     namespaces=("nova.conf",),
+    unwanted=("nova-serialproxy.service", "nova-spicehtml5proxy.service"),
     reading="/servers",
     reading_key="servers",
     messages=True,
