@@ -148,7 +148,8 @@ class Service(Generic[S]):
 
     def listings(self, vip: str) -> tuple[Listing, ...]:
         """What the catalog is to say of it."""
-        return tuple(Listing(api.type, api.name, api.url(vip)) for api in self.apis if api.type)
+        named = ((self.name if api is self.apis[0] else api.name, api) for api in self.apis if api.type)
+        return tuple(Listing(api.type, name, api.url(vip)) for name, api in named)
 
 
 AnyService = Service[Any]
