@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 VICTIM = "controller1"
 CHECKED = 3.5
-"""Seconds until the proxy has seen that a server is lost: two checks, each of which waits a second, the first within a second."""
+"""Seconds until the proxy has seen that a server is lost: two checks that wait a second each, the first within one."""
 SERVICES = (GLANCE, HEAT, NEUTRON, NOVA, PLACEMENT)
 
 
