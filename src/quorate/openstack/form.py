@@ -94,8 +94,8 @@ def _once(service: AnyService, once: Once, site: Site) -> Run:
 
 
 def _store_acts(folder: str, service: AnyService, seen: Mapping[str, View]) -> tuple[Run, ...]:
-    """Nobody has named it: whoever looks at it afterwards sees whether it is the same one."""
-    if not folder or any(isinstance(view.store, str) and view.store for view in seen.values()):
+    """Where it was seen and has no name. One that could not be seen may be the one that is not mounted."""
+    if not folder or any(view.store != "" for view in seen.values()):
         return ()
     return (Run(title=f"give {folder} a name", argv=("python3", "-c", NAME_IT, folder), user=service.user),)
 

@@ -20,7 +20,7 @@ def judge(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str
     """The service works as long as one member serves, the schema is as it should be and all see the same store."""
     seen = {name: views.get(name, Unknown(why="not asked")) for name in site.cloud.names}
     members = {name: _member(service, spec, view) for name, view in seen.items()}
-    whole = (serving(members), *_schemas(service, seen), *(_same_store(service.shared(spec), seen)))
+    whole = (serving(members), *_schemas(service, seen), *_same_store(service.shared(spec), seen))
     return Judgement(merge(whole), members)
 
 
@@ -48,8 +48,7 @@ def database(found: Stored | Down | Unknown, name: str = "its database") -> Verd
 def schema(host: str, found: Stored, name: str = "the database") -> Verdict:
     """Whether the schema is the one that the programs on that controller want."""
     if not found.schema:
-        half = found.leftover or not found.wanted
-        return failing(f"{name} holds {'a schema that was begun and not finished' if half else 'no schema'}")
+        return failing(f"{name} holds {'a schema that was begun and not finished' if found.leftover else 'no schema'}")
     if not found.is_current:
         have, want = ", ".join(found.schema), ", ".join(found.wanted) or "unknown"
         return failing(f"{name} has schema {have}; the programs on {host} want {want}")
@@ -67,9 +66,19 @@ def _member(service: AnyService, spec: ServiceSpec, view: View | Unknown) -> Ver
         return failing("; ".join(idle))
     apis = [_api(name, seen) for name, seen in view.apis.items()]
     rest = [database(found, name) for name, found in view.schemas.items()]
-    if service.shared(spec) and isinstance(view.store, Down):
-        rest.append(failing(f"{service.shared(spec)}: {view.store.why}"))
+    if folder := service.shared(spec):
+        rest.append(_store(folder, view.store))
     return merge(apis) if all(verdict.is_ok for verdict in rest) else merge((*apis, *rest))
+
+
+def _store(folder: str, seen: str | Down | Unknown) -> Verdict:
+    match seen:
+        case Unknown(why=why):
+            return unknown(f"{folder}: {why}")
+        case Down(why=why):
+            return failing(f"{folder}: {why}")
+        case _:
+            return ok(f"{folder} is there")
 
 
 def _api(name: str, seen: Seen | Down | Unknown) -> Verdict:
@@ -139,4 +148,7 @@ def _same_store(folder: str, views: Mapping[str, View | Unknown]) -> list[Verdic
         return [failing(f"{folder} is not the same everywhere ({camps}): what one stores, others do not find")]
     if "" in by_name:
         return [failing(f"{folder} was not looked at by all yet: whether all see the same is not known")]
-    return [ok(f"all see the same {folder}")] if by_name else [unknown(f"no controller could look into {folder}")]
+    if not by_name:
+        return [unknown(f"no controller could look into {folder}")]
+    who = "all" if sum(map(len, by_name.values())) == len(views) else "all that were seen"
+    return [ok(f"{who} see the same {folder}")]

@@ -6,10 +6,10 @@ say that they read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from quorate.core.secret import reference
-from quorate.core.system import Endpoint, Site
+from quorate.core.system import Site
 from quorate.openstack.service import AnyService, Sections, ServiceSpec
 
 PROJECT = "service"
@@ -140,14 +140,16 @@ def _transport(service: AnyService, site: Site, host: str) -> Mapping[str, str]:
     if not service.messages:
         return {}
     place = site.endpoint("messaging")
-    return {"transport_url": transport_url(place, service.user, service.secret("messaging"), site.cloud.address(host))}
+    # This controller's own node first; oslo.messaging shuffles them for each connection all the same.
+    nodes = sorted(place.addresses, key=lambda address: address != site.cloud.address(host))
+    password = reference(service.secret("messaging"))
+    return {"transport_url": transport_url(nodes, place.port, service.user, password, place.path)}
 
 
-def transport_url(place: Endpoint, user: str, secret: str, first: str) -> str:
-    """Name every node, this controller's first. oslo.messaging shuffles them for each connection all the same."""
-    ordered = sorted(place.addresses, key=lambda address: address != first)
-    hosts = ",".join(f"{user}:{reference(secret)}@{address}:{place.port}" for address in ordered)
-    return f"rabbit://{hosts}/{place.path}"
+def transport_url(addresses: Sequence[str], port: int, user: str, password: str, vhost: str) -> str:
+    """Return where oslo.messaging finds the nodes."""
+    hosts = ",".join(f"{user}:{password}@{address}:{port}" for address in addresses)
+    return f"rabbit://{hosts}/{vhost}"
 
 
 def _messages(service: AnyService, site: Site) -> Sections:

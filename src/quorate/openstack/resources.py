@@ -19,13 +19,10 @@ def api_files(
     api: Api, *, user: str, summary: str, folder: str, address: str, workers: int, threads: int
 ) -> list[File]:
     """Write the settings of uWSGI, and the unit that runs it."""
-    # Services that take locks on this machine keep them in a folder of their own, which is gone after a boot.
-    runtime = " ".join(dict.fromkeys((api.name, f"lock/{user}")))
     values = {
         "name": api.name,
         "user": user,
         "summary": summary,
-        "manual": f"{api.name}(1)",
         "address": address,
         "port": api.port,
         "wsgi": api.wsgi,
@@ -34,7 +31,6 @@ def api_files(
         "forks": api.forks,
         "workers": workers,
         "threads": threads,
-        "runtime": runtime,
         "ini": uwsgi_path(folder, api),
     }
     return [
@@ -91,7 +87,6 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
             "user": service.user,
             "summary": service.summary,
             "argv": daemon.argv,
-            "runtime": f"{daemon.name} lock/{service.user}",
         }
         found.append(File(unit_path(daemon), render(__package__, "daemon.service.j2", **values)))
         found.append(Unit(f"{daemon.name}.service", state="formed", inputs=(service.config, unit_path(daemon))))

@@ -16,7 +16,7 @@ from quorate.openstack.service import Service, ServiceSpec
 S = TypeVar("S", bound=ServiceSpec)
 
 
-def system_of(service: Service[S], spec: type[S], warnings: Sequence[str] = ()) -> System[S, probe.View]:
+def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
     """Everything that follows from what the service is made of."""
     needs = ("database", "cache", "virtual-ip", "identity", *(("messaging",) if service.messages else ()))
 
@@ -39,7 +39,6 @@ def system_of(service: Service[S], spec: type[S], warnings: Sequence[str] = ()) 
         offers=(*(api.kind for api in service.apis), *(one.kind for one in service.daemons if one.kind)),
         needs=(*needs, *service.needs),
         settle=form.SETTLE,
-        warnings=lambda _spec, _cloud: tuple(warnings),
         drills=_drills(service),
     )
 

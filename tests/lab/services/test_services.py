@@ -88,7 +88,8 @@ def test_the_packages_know_every_option_that_is_set(services: Plane, service: An
     assert known.returncode == 0, [line for line in known.stderr.splitlines() if line.startswith("ERROR")]
     file = f"/tmp/{service.name}.conf"
     other = command.replace(service.config, file)
-    said = services.lab.run("controller2", f"sed 's/^debug =/debug_everything =/' {service.config} > {file}; {other}")
+    wrong = f"umask 077; sed 's/^debug =/debug_everything =/' {service.config} > {file}"
+    said = services.lab.run("controller2", f"{wrong}; {other}")
     assert said.returncode == 1
     assert "debug_everything is not part" in said.stderr
 
@@ -169,16 +170,18 @@ def test_an_api_that_is_lost_on_one_controller_is_missed_by_nobody_for_long(
 ) -> None:
     services.wait_well(60)
     url, token = f"http://{services.vip}:9292/v2/images", str(cloud.auth_token)
-    with ThreadPoolExecutor(40) as pool:
-        services.lab.run(VICTIM, f"{break_it} glance-api")
-        begun = time.monotonic()
-        asked = []
-        while time.monotonic() - begun < 10:
-            asked.append((time.monotonic() - begun, pool.submit(answers, url, token)))
-            time.sleep(0.25)
-        said = " ".join(services.quorate("status").stdout.split())
-        late = [at for at, answer in asked if not answer.result() and at > CHECKED]
-    services.lab.run(VICTIM, f"{mend_it} glance-api")
+    try:
+        with ThreadPoolExecutor(40) as pool:
+            services.lab.run(VICTIM, f"{break_it} glance-api")
+            begun = time.monotonic()
+            asked = []
+            while time.monotonic() - begun < 10:
+                asked.append((time.monotonic() - begun, pool.submit(answers, url, token)))
+                time.sleep(0.25)
+            said = " ".join(services.quorate("status").stdout.split())
+            late = [at for at, answer in asked if not answer.result() and at > CHECKED]
+    finally:
+        services.lab.run(VICTIM, f"{mend_it} glance-api")
     assert not late, f"requests failed that began {late} s after the fault"
     assert ("glance-api is" in said) is named, said
     services.wait_well(60)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import configparser
 import json
+from typing import Any
 
 import pytest
 from systems_clouds import build, builtin
 
 from quorate import systems
 from quorate.core.act import Run
+from quorate.core.client import Surroundings
 from quorate.core.observed import Answer
 from quorate.core.resource import File, Unit
 from quorate.core.secret import names_in
 from quorate.core.system import AnySystem, Blocked, site_of
+from quorate.engine.clients import load
 from quorate.openstack import accounts, programs
 from quorate.openstack.options import ini, merged
 from quorate.openstack.service import ServiceSpec
@@ -69,6 +72,18 @@ def test_no_secret_is_an_argument(service: AnySystem) -> None:
     runs = [act for wave in waves for step in wave.steps for act in step.acts if isinstance(act, Run)]
     assert runs
     assert not [word for act in runs for word in act.argv if names_in(word)]
+
+
+@each_service
+def test_its_client_can_be_made(service: AnySystem) -> None:
+    assert service.drills is not None
+    for workload in service.drills.workloads(CLOUD.systems[service.name], SITE):
+        secrets = dict.fromkeys(workload.secrets, "secret")
+        load(workload, Surroundings("r1", workload.bound, in_thread, workload.settings, secrets, {}))
+
+
+async def in_thread(function: Any, /, *args: object) -> Any:
+    return function(*args)
 
 
 def test_accounts_come_by_standard_input() -> None:

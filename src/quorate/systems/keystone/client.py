@@ -6,7 +6,6 @@ machine's environment takes part (proxies, .netrc). An answer of 200 counts only
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +14,9 @@ from keystoneauth1 import exceptions
 from keystoneauth1.access import AccessInfo
 from keystoneauth1.identity import v3
 from keystoneauth1.identity.v3.base import BaseAuth
-from keystoneauth1.session import Session
 
 from quorate.core.client import Facts, Failed, Surroundings
+from quorate.openstack.client import session
 
 
 class Keystone:
@@ -36,11 +35,6 @@ class Keystone:
     async def close(self) -> None:
         """Every operation has closed its own."""
 
-    def _session(self) -> contextlib.closing[Session]:
-        session = Session(timeout=self._bound, redirect=False)
-        session.session.trust_env = False
-        return contextlib.closing(session)
-
     def _by_password(self) -> BaseAuth:
         return v3.Password(
             self._settings["url"],
@@ -58,9 +52,9 @@ class Keystone:
 
     def _issue(self, auth: BaseAuth) -> str:
         """Get a token that is good for something."""
-        with self._session() as session:
+        with session(self._bound) as asking:
             try:
-                access: AccessInfo = auth.get_access(session)
+                access: AccessInfo = auth.get_access(asking)
                 token = access.auth_token
             except (exceptions.InvalidResponse, LookupError, TypeError, AttributeError) as error:
                 raise Failed(f"wrong body: {type(error).__name__}: {error}") from None
@@ -120,8 +114,8 @@ class Validation(Keystone):
 
     def _validate(self) -> None:
         headers = {"x-auth-token": self._token, "x-subject-token": self._token}
-        with self._session() as session:
-            reply = session.get(f"{self._settings['url']}/auth/tokens", headers=headers, authenticated=False)
+        with session(self._bound) as asking:
+            reply = asking.get(f"{self._settings['url']}/auth/tokens", headers=headers, authenticated=False)
             if reply.status_code != 200:
                 raise Failed(f"HTTP {reply.status_code}")
             self._check(lambda: _told(reply.json()["token"]))

@@ -26,7 +26,7 @@ OWNER = "keystone"
 DATABASE_SECRET = "keystone.database"  # noqa: S105 - the name of a secret
 ADMIN_SECRET = "keystone.admin"  # noqa: S105 - the name of a secret
 
-SERVER = Api("keystone", "identity", PORT, WSGI, private="/v3/users", forks=True)
+SERVER = Api("keystone", "identity", PORT, WSGI, forks=True)
 # The root domain is what the schema itself brings.
 SCHEMA = Schema(
     "keystone",

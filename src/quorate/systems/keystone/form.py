@@ -19,7 +19,7 @@ from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
 from quorate.core.secret import reference
 from quorate.core.system import Site
-from quorate.openstack.accounts import accounts
+from quorate.openstack.accounts import INTERFACES, accounts
 from quorate.openstack.form import clear, synchronise
 from quorate.openstack.probe import Stored
 from quorate.systems.keystone.config import (
@@ -94,11 +94,7 @@ def _accounts(site: Site, seen: Mapping[str, KeystoneView]) -> tuple[Wave, ...]:
 
 
 def _bootstrap(spec: KeystoneSpec, site: Site) -> Run:
-    urls = (
-        argument
-        for kind in ("admin", "internal", "public")
-        for argument in (f"--bootstrap-{kind}-url", url(site.cloud))
-    )
+    urls = (argument for kind in INTERFACES for argument in (f"--bootstrap-{kind}-url", url(site.cloud)))
     return Run(
         title="bootstrap administrator, roles and catalog",
         argv=("keystone-manage", "bootstrap", *urls, "--bootstrap-region-id", spec.region),

@@ -29,7 +29,8 @@ from aio_pika.exceptions import AMQPError, DeliveryError
 from oslo_config.cfg import CONF
 
 from quorate.core.client import Facts, Failed, Surroundings, Uncertain, ranges
-from quorate.systems.rabbitmq.workloads import CONFIRM, CONNECT, transport_url
+from quorate.openstack.options import transport_url
+from quorate.systems.rabbitmq.workloads import CONFIRM, CONNECT
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its libraries announce their end to whoever loads them

@@ -7,7 +7,6 @@ that was cut off, they are removed before the next one.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from quorate.core.client import password
@@ -65,12 +64,6 @@ def workloads(spec: RabbitSpec, site: Site) -> tuple[Workload, ...]:
         workload("messaging", "Messages", 20.0, CONFIRM + 2 * CONNECT, settings=settings, shows=LEADER),
         workload("rpc", "Calls", 10.0, 3.0, settings={**settings, "options": options}),
     )
-
-
-def transport_url(addresses: Sequence[str], port: int, user: str, secret: str, vhost: str) -> str:
-    """Return where oslo.messaging finds the nodes, first choice first."""
-    hosts = ",".join(f"{user}:{secret}@{address}:{port}" for address in addresses)
-    return f"rabbit://{hosts}/{vhost}"
 
 
 def _definitions() -> str:
