@@ -11,11 +11,7 @@ from typing import Any
 
 import pytest
 
-from quorate.core.observed import Answer, Unknown
-from quorate.core.system import Question
-from quorate.transport.local import LocalTransport
 from quorate.transport.remote import act, files, install, observe, program
-from quorate.transport.request import observe_request, read_observed
 
 SHOWN = """Names=sshd.service ssh.service
 LoadState=loaded
@@ -80,59 +76,6 @@ def look(*wanted: dict[str, str], root: str = "") -> dict[str, Any]:
     return seen
 
 
-async def put(code: str, *arguments: str, timeout: float = 20.0, nice: int = 0) -> Answer | Unknown:
-    """Put a Python question as a controller is asked, in a process of its own, which copies itself for it."""
-    request = observe_request([], {"a": [Question("q", ("python3", "-c", code, *arguments), timeout)]}, nice=nice)
-    reply = await LocalTransport("c1").run(request.argv, request.stdin, timeout=request.timeout)
-    return read_observed("c1", reply).answers["a"]["q"]
-
-
-@pytest.mark.parametrize(
-    ("code", "answer"),
-    [
-        ("import sys; print(*sys.argv); print('err', file=sys.stderr)", (0, "-c 1 two words\n", "err\n")),
-        ("import sys; sys.exit(int(sys.argv[1]) + 4)", (5, "", "")),
-        ("import sys; sys.exit('no such thing')", (1, "", "no such thing\n")),
-        ("raise ValueError('so')", (1, "", "ValueError: so\n")),
-        ("if __name__ == '__main__': print(open(0).read() == '')", (0, "True\n", "")),
-        ("import os; print(os.getcwd(), sorted(map(int, os.listdir('/proc/self/fd')))[:-1])", (0, "/ [0, 1, 2]\n", "")),
-        ("import os; print(os.environ['HOME'], len(os.environ))", (0, "/root 3\n", "")),
-        ("import signal; print(signal.getsignal(15) == signal.SIG_DFL)", (0, "True\n", "")),
-        ("import threading as t; a = t.Thread(target=print, args=['b']); a.start(); a.join()", (0, "b\n", "")),
-    ],
-)
-async def test_a_copy_answers_as_a_new_python_would(code: str, answer: tuple[int, str, str]) -> None:
-    assert await put(code, "1", "two words") == Answer(code=answer[0], out=answer[1], err=answer[2])
-
-
-async def test_a_copy_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
-    note = tmp_path / "pid"
-    start = f"import subprocess, time; open({str(note)!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
-    answer = await put(f"{start}; time.sleep(60)", timeout=0.5)
-    assert isinstance(answer, Unknown)
-    assert "no answer within 0.5 s" in answer.why
-    assert not os.path.exists(f"/proc/{note.read_text()}/cwd")  # noqa: ASYNC240, PTH110 - one look
-
-
-async def test_a_look_stands_back() -> None:
-    answer = await put("import os; print(os.nice(0))", nice=7)
-    assert answer == Answer(code=0, out=f"{os.nice(0) + 7}\n", err="")
-
-
-GROUP = Path("/proc/self/autogroup")
-
-
-@pytest.mark.skipif(not GROUP.exists(), reason="a kernel without CONFIG_SCHED_AUTOGROUP")
-@pytest.mark.parametrize("argv", [("python3", "-c", f"print(open('{GROUP}').read())"), ("cat", str(GROUP))])
-async def test_a_look_stands_back_as_one_session_among_others(argv: tuple[str, ...]) -> None:
-    own = GROUP.read_text()  # noqa: ASYNC240 - one look
-    request = observe_request([], {"a": [Question("q", argv)]}, nice=7)
-    reply = await LocalTransport("c1").run(request.argv, request.stdin, timeout=request.timeout)
-    answer = read_observed("c1", reply).answers["a"]["q"]
-    assert f" nice {os.nice(0) + 7}\\n" in repr(answer)
-    assert GROUP.read_text() == own  # noqa: ASYNC240 - one look
-
-
 def unit(name: str) -> dict[str, str]:
     return {"id": name, "kind": "unit", "name": name}
 
@@ -177,7 +120,7 @@ def test_one_kind_that_cannot_be_seen_does_not_hurt_the_others(programs: Program
 
 
 def test_a_disk_that_hangs_does_not_hide_what_was_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(observe, "ALL_WITHIN", 0.3)
+    monkeypatch.setattr(observe, "RESOURCES_WITHIN", 0.3)
     thaw = threading.Event()
     real = observe.see_path
 

@@ -23,7 +23,7 @@ from quorate.lab.sources import acquire_options, mirror
 from quorate.lab.spec import Progress
 
 # Raised whenever a step below changes what comes out: it is part of the image's hash.
-VERSION = 2
+VERSION = 3
 
 BASE = (
     "ca-certificates",
@@ -54,7 +54,12 @@ keystone keystone/configure_ksat boolean false
 """
 
 _ENABLED = {"ssh.service"}
-_MASKED = ("console-getty.service", "container-getty@.service", "systemd-networkd-wait-online.service")
+_MASKED = (
+    "console-getty.service",
+    "container-getty@.service",
+    "systemd-networkd-wait-online.service",
+    "user@.service",  # a service manager for root's sessions: nothing of it is used, and each look would start one
+)
 
 _GUARD = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _CHROOT = 'mount -t proc proc "$1/proc" && root="$1" && shift && exec chroot "$root" "$@"'

@@ -77,7 +77,7 @@ CLEAR = _SCHEMA + _CLEAR
 _LOOK = """
 import http.client, os, subprocess, threading, time
 about = json.loads(sys.argv[1])
-until = time.monotonic() + 2.7
+until = time.monotonic() + 2.2
 seen = {"units": {}, "apis": {}, "schemas": {}, "store": {}}
 def why(error):
     return str(error) or type(error).__name__

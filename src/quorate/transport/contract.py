@@ -16,6 +16,10 @@ class Completed:
     err: bytes
 
 
+LEFT = "QUORATE_LEFT"
+"""The environment variable by which a command learns how many seconds it has."""
+
+
 class Transport(Protocol):
     """A way to one machine. Commands run as root there; several may run at once."""
 
@@ -28,8 +32,8 @@ class Transport(Protocol):
         """Run the command, give it all of `stdin`, and collect what it prints.
 
         Raises Unreachable when the machine cannot be reached, refuses us, or has not ended the command within `timeout`
-        seconds (the whole call, connecting included); what the command did by then is unknown. A command that cannot
-        be found ends with code 127.
+        seconds (the whole call, connecting included); what the command did by then is unknown. What is left of them
+        when it begins it finds in `LEFT`. A command that cannot be found ends with code 127.
         """
         ...
 

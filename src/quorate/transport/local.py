@@ -9,7 +9,7 @@ import signal
 from collections.abc import Sequence
 
 from quorate.errors import Unreachable
-from quorate.transport.contract import Completed
+from quorate.transport.contract import LEFT, Completed
 from quorate.transport.request import REPLY_LIMIT
 
 GRACE = 2.0
@@ -32,7 +32,12 @@ class LocalTransport:
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
-                *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+                *argv,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                start_new_session=True,
+                env={**os.environ, LEFT: f"{timeout:.3f}"},
             )
         except (FileNotFoundError, NotADirectoryError):
             return Completed(127, b"", f"{argv[0]}: not found".encode())

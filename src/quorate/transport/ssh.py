@@ -23,7 +23,7 @@ import asyncssh
 
 from quorate.errors import Unreachable
 from quorate.model.cloud import Cloud
-from quorate.transport.contract import Completed
+from quorate.transport.contract import LEFT, Completed
 from quorate.transport.request import REPLY_LIMIT
 from quorate.transport.ssh_failure import Client, explained
 
@@ -113,7 +113,8 @@ class SshTransport:
 
     def _command(self, argv: Sequence[str], left: float) -> str:
         sudo = ("sudo", "-n") if self._sudo else ()
-        return shlex.join([*sudo, "timeout", "-k", str(GRACE), f"{max(left, 0.1):.3f}", *argv])
+        seconds = f"{max(left, 0.1):.3f}"
+        return shlex.join([*sudo, "timeout", "-k", str(GRACE), seconds, "env", f"{LEFT}={seconds}", *argv])
 
     def _late(self, session: _Session, argv: Sequence[str], within: str) -> str:
         """Say how far we came."""

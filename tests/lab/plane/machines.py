@@ -58,6 +58,16 @@ class Plane:
             assert time.monotonic() < deadline, looked.stdout + looked.stderr
             time.sleep(0.3)
 
+    def wait_said(self, *texts: str, limit: float = 10.0) -> float:
+        """Wait until `status` says all of it at once, which must be within so many seconds; give how many it took."""
+        begun = time.monotonic()
+        while True:
+            said = " ".join(self.quorate("status").stdout.split())
+            took = time.monotonic() - begun
+            assert took < limit, f"not all of {texts} within {limit:g} s: {said}"
+            if all(text in said for text in texts):
+                return took
+
     def wait_settled(self, limit: float = 120.0) -> None:
         """Wait until no cache is being filled any more: a fault before that is the second one."""
         deadline = time.monotonic() + limit

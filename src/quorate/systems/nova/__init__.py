@@ -132,6 +132,8 @@ SERVICE = Service(
                 backend_port=CONSOLE_PORT,
                 check_port=CONSOLE_PORT,
                 check_path="/vnc_lite.html",
+                # It starts a process for every connection, every proxy's checks included.
+                inter=5000,
                 client_timeout="1h",
                 server_timeout="1h",
             ),

@@ -5,8 +5,9 @@ stdout. serve.py reads and answers, program.py runs programs, files.py writes at
 file: observe.py, act.py (with install.py), lease.py. They import each other and the standard library only, and of that
 as little as they can: every import is paid on every look at every controller.
 
-observe, all of it in parallel; what could not be seen is "unknown", and one that fails does not hurt the others. A
-question that begins with `python3 -c` is run by a copy of the process, which costs less than a new interpreter::
+observe, all of it in parallel; what could not be seen, or not in the time that the caller has (the environment says
+it), is "unknown", and one that fails does not hurt the others. A question that begins with `python3 -c` is run by a
+copy of the process, which has imported what they need: that costs less than a new interpreter::
 
     → {"verb": "observe", "root": "", "nice": 0,
        "resources": [{"id": "package:haproxy", "kind": "package", "name": "haproxy"},      package, sysctl, unit: name

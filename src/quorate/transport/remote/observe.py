@@ -7,8 +7,10 @@ import contextlib
 import functools
 import hashlib
 import os
-import socket  # noqa: F401 - most Python questions need it: once, before they are copies of this process
+import re
+import site
 import stat
+import sys
 import threading
 import time
 
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 TEXT_LIMIT = 256 << 10
-ALL_WITHIN = 10.0  # seconds for seeing all resources: a disk that hangs must not hide what else was seen
+RESOURCES_WITHIN = 10.0  # seconds for seeing all of them: a disk that hangs must not hide what else was seen
 PROGRAM_WITHIN = 5.0
+WAY = 0.6  # seconds for what comes before this program and after it
 AT_ONCE = 16  # questions
+IMPORTED = re.compile(r"^ *import (.+)$", re.MULTILINE)
 PROPERTIES = (
     "Names,LoadState,ActiveState,UnitFileState,InvocationID,NeedDaemonReload,"
     "ExecMainStartTimestamp,ActiveEnterTimestamp"
@@ -45,11 +49,18 @@ def absent() -> Json:
 
 def handle(request: Json) -> Json:
     """Answer one request (`__init__.py` shows both)."""
+    begun = time.monotonic()
     resources, asked, root = request["resources"], request["questions"], request["root"]
+    within = float(os.environ.get("QUORATE_LEFT", "120")) - WAY
+    within_resources = min(RESOURCES_WITHIN, within)
     if request["nice"]:
         stand_back(request["nice"])
-    seen: Json = {one["id"]: unknown(f"not seen within {ALL_WITHIN:g} s") for one in resources}
-    answers: Json = {system: {} for system in asked}
+    seen: Json = {one["id"]: unknown(f"not seen within {within_resources:.3g} s") for one in resources}
+    answers: Json = {
+        system: {one["name"]: unknown(f"no answer within {within:.3g} s: {one['argv'][0]}") for one in several}
+        for system, several in asked.items()
+    }
+    _import_once([one["argv"][2] for several in asked.values() for one in several if _is_python(one["argv"])])
     copies = {(system, one["name"]): _copied(one["argv"]) for system, several in asked.items() for one in several}
     looks = [
         _thread(_see_all, look, [one for one in resources if one["kind"] == kind], seen, root)
@@ -61,12 +72,14 @@ def handle(request: Json) -> Json:
         for system, several in asked.items()
         for one in several
     ]
-    deadline = time.monotonic() + ALL_WITHIN
-    for thread in looks:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    for thread in questions:
-        thread.join()
-    return {"os": release(), "resources": dict(seen), "answers": answers}
+    for threads, limit in ((looks, within_resources), (questions, within)):
+        for thread in threads:
+            thread.join(max(0.0, begun + limit - time.monotonic()))
+    return {
+        "os": release(),
+        "resources": dict(seen),
+        "answers": {system: dict(several) for system, several in answers.items()},
+    }
 
 
 def _thread(function: Callable[..., None], *arguments: Any) -> threading.Thread:
@@ -97,10 +110,22 @@ def release() -> str:
     return "unknown"
 
 
+def _is_python(argv: list[str]) -> bool:
+    return argv[:2] == ["python3", "-c"]
+
+
+def _import_once(programs: list[str]) -> None:
+    """Import what the programs import, before each is a copy of this process: that is most of what they cost."""
+    sys.path += site.getsitepackages()
+    for name in {name for code in programs for line in IMPORTED.findall(code) for name in line.split(", ")}:
+        with contextlib.suppress(Exception):  # the program that needs it will say so
+            __import__(name)
+
+
 def _copied(argv: list[str]) -> Copied | None:
     """Start a Python question; other programs start in their threads, and so does what cannot be copied now."""
     with contextlib.suppress(OSError):
-        return Copied(argv[2], argv[3:]) if argv[:2] == ["python3", "-c"] else None
+        return Copied(argv[2], argv[3:]) if _is_python(argv) else None
     return None
 
 

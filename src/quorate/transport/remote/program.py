@@ -67,8 +67,8 @@ def execute(
 class Copied:
     """A Python program that a copy of this process runs: to start an interpreter takes longer than most of them do.
 
-    Like subprocess.Popen as far as `finish` needs it. To be started while this process has no other threads: what they
-    hold would stay locked in the copy for ever.
+    Like subprocess.Popen as far as `finish` needs it. What this process has imported, the copy has. To be started while
+    this process has no other threads: what they hold would stay locked in the copy for ever.
     """
 
     def __init__(self, code: str, arguments: list[str]) -> None:
@@ -109,9 +109,6 @@ def _be(code: str, arguments: list[str], out: int, err: int) -> None:
         os.chdir("/")
         os.environ.clear()
         os.environ.update(ENVIRONMENT)
-        import site  # noqa: PLC0415 - this process was started without it
-
-        sys.path += site.getsitepackages()
         sys.argv = ["-c", *arguments]
         exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the operator's own question
         status = 0

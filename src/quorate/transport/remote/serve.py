@@ -27,12 +27,17 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         code = 1
+    _kill_running()
     os._exit(code)  # threads that hang on a disk are not waited for
+
+
+def _kill_running() -> None:
+    program = sys.modules.get("quorate.transport.remote.program")
+    for group in list(program.RUNNING) if program else ():
+        program.kill(group)  # type: ignore[union-attr]
 
 
 def _stop(_number: int, _frame: Any) -> None:
     """End on SIGTERM, and with us the programs that we run; `finally` clauses are done."""
-    program = sys.modules.get("quorate.transport.remote.program")
-    for group in list(program.RUNNING) if program else ():
-        program.kill(group)  # type: ignore[union-attr]
+    _kill_running()
     raise SystemExit(143)
