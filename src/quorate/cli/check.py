@@ -57,20 +57,7 @@ def all_warnings(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, .
         for system in chosen
         for reason in system.warnings(cloud.systems[system.name], cloud)
     )
-    return (*warnings(cloud), *_unmet(systems, chosen), *own)
-
-
-def _unmet(systems: Sequence[AnySystem], chosen: Sequence[AnySystem]) -> tuple[Caution, ...]:
-    """Systems that need what only a disabled system offers."""
-    offered = {kind for system in chosen for kind in system.offers}
-    return tuple(
-        Caution(f"systems.{system.name}", f"needs {kind!r}, which only {other.name} offers, and that is not enabled")
-        for system in chosen
-        for kind in system.needs
-        if kind not in offered
-        for other in systems
-        if kind in other.offers
-    )
+    return (*warnings(cloud), *own)
 
 
 def _to_fill_in(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:

@@ -24,10 +24,19 @@ from quorate.lab.lab import DEFAULT_SUBNET, Lab
 from quorate.lab.spec import RELEASES, Spec, machine_names
 from quorate.systems import discover
 
-OPTIONAL = {
-    system.name: f"{system.name}: {json.dumps(system.spec.in_lab)}" for system in discover() if system.spec.optional
-}
-"""Systems that are part of a cloud only if its file names them, with the line that does so in a lab."""
+OPTIONAL = {system.name: system for system in discover() if system.spec.optional}
+"""Systems that are part of a cloud only if its file names them."""
+
+
+def lines(names: Sequence[str]) -> tuple[str, ...]:
+    """Name systems in a lab's cloud file: a line for each, and for each that those need."""
+    wanted: dict[str, str] = {}
+    waiting = list(names)
+    while waiting:
+        system = OPTIONAL[waiting.pop(0)]
+        wanted[system.name] = f"{system.name}: {json.dumps(system.spec.in_lab)}"
+        waiting += [name for name, one in OPTIONAL.items() if name not in wanted and {*one.offers} & {*system.needs}]
+    return tuple(wanted.values())
 
 
 def resources(release: str, systems: Sequence[str] = ()) -> tuple[Resource, ...]:
@@ -75,7 +84,11 @@ def lab() -> None:
 @click.option("--release", type=click.Choice(RELEASES), help=f"Their Debian.  [default: {RELEASES[0]}]")
 @click.option("--subnet", help=f"Their addresses: .11, .12, …; this host gets .1.  [default: {DEFAULT_SUBNET}]")
 @click.option(
-    "--with", "systems", multiple=True, type=click.Choice(tuple(OPTIONAL)), help="An optional system, for each."
+    "--with",
+    "systems",
+    multiple=True,
+    type=click.Choice(tuple(OPTIONAL)),
+    help="An optional system and what it needs, for each.",
 )
 @click.option("--force", is_flag=True, help="Overwrite a cloud.yaml in DIR that differs.")
 @name_option
@@ -101,7 +114,7 @@ def up(
     there = Lab(name, progress=render.progress)
     known = there.known()
     chosen = release or (known.release if known else RELEASES[0])
-    wanted = tuple(OPTIONAL[one] for one in systems) or (known.systems if known else ())
+    wanted = lines(systems) or (known.systems if known else ())
     there.up(
         directory,
         machines=hosts or count,

@@ -17,6 +17,7 @@ from quorate.core.resource import Resource
 from quorate.core.secret import SecretSpec
 from quorate.core.verdict import Judgement
 from quorate.model.cloud import Cloud, Spec
+from quorate.model.rules import Finding
 
 S = TypeVar("S", bound=Spec)
 V = TypeVar("V")
@@ -130,7 +131,8 @@ Formation = Sequence[Wave] | Blocked
 class System(Generic[S, V]):
     """A system: what should be, how to look at it, how to judge and form it. All functions are pure.
 
-    `offers` and `needs` are kinds of endpoints; what is needed is formed first and its order follows from that.
+    `offers` and `needs` are kinds of endpoints; what is needed is formed and changed first. `after`: kinds that come
+    first where there are any, and can be done without.
     `quorum`: how many healthy members must be left while one is disturbed (`majority` of all, or `one`).
     `settle`: seconds within which a member must be well again after a disturbance, else apply stops.
     `settling`: what is well and yet not as redundant as it soon will be, in words; empty: nothing.
@@ -151,6 +153,7 @@ class System(Generic[S, V]):
     secrets: Callable[[S, Cloud], Sequence[SecretSpec]] = lambda _spec, _cloud: ()
     offers: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     quorum: Literal["majority", "one"] = "one"
     settle: float = 60.0
     warnings: Callable[[S, Cloud], Sequence[str]] = field(default=lambda _spec, _cloud: ())
@@ -177,13 +180,31 @@ def enabled(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[AnySystem, ...]
     return in_order([s for s in systems if s.name in cloud.systems and cloud.systems[s.name].enabled])
 
 
+def unmet(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Finding, ...]:
+    """Tell what enabled systems need and no enabled one offers."""
+    chosen = enabled(cloud, systems)
+    offered = {kind for system in chosen for kind in system.offers}
+    return tuple(
+        Finding(
+            ("systems", system.name),
+            f"{system.name} needs {kind!r}, which {other.name} offers, and that is no part of this cloud",
+            f"`{other.name}: {{}}` beside it",
+        )
+        for system in chosen
+        for kind in system.needs
+        if kind not in offered
+        for other in systems
+        if kind in other.offers
+    )
+
+
 def in_order(systems: Sequence[AnySystem]) -> tuple[AnySystem, ...]:
-    """Put every system behind all that offer what it needs; ties go by name. ValueError names a cycle."""
+    """Put every system behind all that offer what it needs or comes after; ties go by name. ValueError: a cycle."""
     waiting = sorted(systems, key=lambda system: system.name)
     ordered: list[AnySystem] = []
     while waiting:
         offered_later = {kind for system in waiting for kind in system.offers}
-        ready = [s for s in waiting if not (set(s.needs) - set(s.offers)) & offered_later]
+        ready = [s for s in waiting if not ({*s.needs, *s.after} - set(s.offers)) & offered_later]
         if not ready:
             raise ValueError(f"systems need each other in a circle: {', '.join(s.name for s in waiting)}")
         ordered.append(ready[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,8 +16,13 @@ from quorate.model.source import Document, read
 from quorate.model.words import Path, choice, closest, did_you_mean, found
 
 
-def load(text: str, file: str, specs: Mapping[str, type[Spec]]) -> Cloud:
-    """Read the cloud. `specs` are the sections that may stand below `systems:`, by the system's name."""
+def load(
+    text: str, file: str, specs: Mapping[str, type[Spec]], beyond: Callable[[Cloud], Iterable[Finding]] = lambda _: ()
+) -> Cloud:
+    """Read the cloud. `specs` are the sections that may stand below `systems:`, by the system's name.
+
+    `beyond`: what only somebody finds who knows the systems, in a cloud that is right otherwise.
+    """
     document = read(text, file)
     data = document.data
     if not isinstance(data, dict):
@@ -31,6 +36,8 @@ def load(text: str, file: str, specs: Mapping[str, type[Spec]]) -> Cloud:
         cloud = Cloud.model_validate({**data, "systems": systems})
     except ValidationError as error:
         problems += [_located(document, f) for f in _explained(error, Cloud)]
+    if cloud is not None and not problems:
+        problems += [_located(document, f) for f in beyond(cloud)]
     if cloud is None or problems:
         raise _invalid(file, problems)
     return cloud

@@ -98,6 +98,12 @@ def region(site: Site) -> str:
     return site.endpoint("identity").options["region"]
 
 
+def coordination(site: Site) -> str:
+    """Say where tooz finds what keeps locks and groups for all controllers: the member on this one."""
+    place = site.endpoint("coordination")
+    return f"etcd3+http://{place.address}:{place.port}?timeout=5"
+
+
 def connection(site: Site, database: str, secret: str, options: str = "") -> str:
     """Say how a database is reached, with a reference in place of the password."""
     place = site.endpoint("database")

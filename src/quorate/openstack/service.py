@@ -106,7 +106,8 @@ class Service(Generic[S]):
     `reading`: a path, below the first API's, whose answer holds a list under `reading_key`. `messages`: it talks to
     others by messages. `shared`: a folder that every controller must see the same of. `secrets`: what it shares with
     others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`; `own_groups`: those that its options
-    give a name to. `unwanted`: units that its packages bring and switch on, and nobody asked for.
+    give a name to, or that its lists leave out. `unwanted`: units that its packages bring and switch on, and nobody
+    asked for.
     """
 
     name: str

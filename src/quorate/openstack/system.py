@@ -38,6 +38,7 @@ def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
         secrets=lambda _spec, _cloud: resources.secrets(service),
         offers=(*(api.kind for api in service.apis), *(one.kind for one in service.daemons if one.kind)),
         needs=(*needs, *service.needs),
+        after=("network",),  # of a live cloud Keystone is changed first, then Neutron, then all else
         settle=form.SETTLE,
         drills=_drills(service),
     )

@@ -11,7 +11,7 @@ import pytest
 
 from lab.plane.machines import Plane, machines_up
 
-SERVICES = ("glance", "heat", "neutron", "nova", "placement")
+SERVICES = ("cinder", "etcd", "glance", "heat", "neutron", "nova", "placement")
 
 
 @pytest.fixture(scope="package")

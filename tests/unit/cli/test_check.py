@@ -100,3 +100,16 @@ def test_the_schema_is_printed_without_a_cloud() -> None:
     result = CliRunner().invoke(quorate, ["check", "--schema"])
     assert result.exit_code == 0
     assert "controllers" in json.loads(result.stdout)["properties"]
+
+
+def test_what_a_system_needs_and_nobody_offers_is_a_mistake(tmp_path: Path) -> None:
+    cloud = tmp_path / "cloud.yaml"
+    cloud.write_text(
+        MINIMAL.read_text().rstrip() + "\nsystems:\n  placement: {}\n  heat: {}\n  memcached: {enabled: false}\n"
+    )
+    done = CliRunner().invoke(quorate, ["check", "-c", str(cloud)], env={"COLUMNS": "300"})
+    assert done.exit_code == 2
+    lines = len(MINIMAL.read_text().rstrip().splitlines())
+    assert f"cloud.yaml:{lines + 3}: systems.heat: heat needs 'messaging', which rabbitmq offers" in done.output
+    assert "cache needs 'cache-servers', which memcached offers" in done.output
+    assert "placement needs" not in done.output

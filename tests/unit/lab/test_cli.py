@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from quorate.cli.lab import lab, packages
+from quorate.cli.lab import lab, lines, packages
 from quorate.errors import InvalidInput, Refused
 from quorate.lab.spec import RELEASES
 
@@ -37,3 +37,9 @@ def test_machines_are_counted_or_named_not_both() -> None:
 def test_the_image_has_an_agent_for_fencing_on_every_release(release: str) -> None:
     assert any(package.startswith("fence-agents") for package in packages(release))
     assert len(set(packages(release))) == len(packages(release))
+
+
+def test_what_an_optional_system_needs_comes_with_it() -> None:
+    assert lines(["placement"]) == ('placement: {"workers": 1}',)
+    named = [line.partition(":")[0] for line in lines(["cinder"])]
+    assert named == ["cinder", "etcd", "glance", "rabbitmq"]

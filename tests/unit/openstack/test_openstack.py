@@ -16,7 +16,7 @@ from quorate.core.client import Surroundings
 from quorate.core.observed import Answer
 from quorate.core.resource import File, Unit
 from quorate.core.secret import names_in
-from quorate.core.system import AnySystem, Blocked, site_of
+from quorate.core.system import AnySystem, Blocked, in_order, site_of
 from quorate.engine.clients import load
 from quorate.openstack import accounts, programs
 from quorate.openstack.options import ini, merged
@@ -129,3 +129,9 @@ def test_reading_never_raises(service: AnySystem, out: str) -> None:
         view = service.read(dict.fromkeys(names, Answer(code=code, out=out)))
         service.judge(spec, SITE, dict.fromkeys(CLOUD.names, view))
         service.form(spec, SITE, dict.fromkeys(CLOUD.names, view))
+
+
+def test_keystone_comes_first_then_neutron_then_all_else() -> None:
+    names = [system.name for system in in_order(SYSTEMS)]
+    services = {"keystone", *(system.name for system in SERVICES)}
+    assert [name for name in names if name in services][:2] == ["keystone", "neutron"]
