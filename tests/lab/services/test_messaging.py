@@ -23,7 +23,7 @@ def test_the_second_run_changes_nothing_and_everything_listens_where_it_should(p
         assert cookie.stdout.split() == ["400", "rabbitmq"]
 
 
-@pytest.mark.parametrize("fault", ["power-cut", "machine-frozen", "silent-cut", "messages-frozen"])
+@pytest.mark.parametrize("fault", ["power-cut", "machine-frozen", "silent-cut"])
 def test_confirmed_messages_survive_the_loss_of_the_leader(plane: Plane, fault: str) -> None:
     plane.wait_well(180)
     (result,) = drill(plane, fault, "--on", LEADER, codes=(0, 1, 4))
@@ -39,5 +39,28 @@ def test_all_nodes_stopped_and_started_are_one_cluster_again(plane: Plane) -> No
     for machine in plane.lab.machines():
         plane.lab.run(machine, "systemctl stop rabbitmq-server")
     assert "rabbitmq" in plane.quorate("plan").stdout
+    plane.apply()
+    plane.wait_well(60)
+
+
+def test_a_queue_of_an_older_set_up_is_named_and_removed_only_when_it_is_empty(plane: Plane) -> None:
+    plane.wait_well(60)
+    address = plane.lab.spec.slot(LEADER).address
+    curl = f"curl --silent --fail --user old:old --json @- http://{address}:15672/api"
+    make = "rabbitmqctl add_user old old; rabbitmqctl set_user_tags old management"
+    allow = "rabbitmqctl set_permissions --vhost openstack old '.*' '.*' '.*'"
+    assert plane.lab.run(LEADER, f"{make}; {allow}").returncode == 0
+    declare = f"{curl}/queues/openstack/conductor --request PUT"
+    assert (
+        plane.lab.run(LEADER, declare, stdin='{"durable": true, "arguments": {"x-queue-type": "classic"}}').returncode
+        == 0
+    )
+    message = '{"properties": {}, "routing_key": "conductor", "payload": "1", "payload_encoding": "string"}'
+    assert plane.lab.run(LEADER, f"{curl}/exchanges/openstack/amq.default/publish", stdin=message).returncode == 0
+    plane.wait_said("conductor (1 messages)")
+    refused = plane.quorate("apply", "--yes")
+    assert refused.returncode == 1
+    assert "conductor (1 messages)" in " ".join(refused.stderr.split())
+    plane.lab.run(LEADER, "rabbitmqctl purge_queue --vhost openstack conductor; rabbitmqctl delete_user old")
     plane.apply()
     plane.wait_well(60)

@@ -7,7 +7,8 @@ RabbitMQ and none holds data of it. Where a cluster lives, others join; where on
 
     what each controller is        what follows
     ─────────────────────────      ─────────────────────────────────────────────────────────────
-    any RUNNING                    missing accounts; the others start, and join (unknown ones: left)
+    any RUNNING                    missing accounts; the others start, and join (unknown ones: left); then queues that
+                                   an older set-up left and services cannot use: removed if empty, else Blocked
     else any UNKNOWN or STARTING   Blocked: a cluster may live there
     else all FRESH                 all start together: RabbitMQ itself begins no cluster before two see each other
     else                           all with data start together, then the fresh ones join
@@ -25,8 +26,8 @@ from quorate.core.act import Run, SetUnit
 from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
 from quorate.core.system import Blocked, Formation, Site
-from quorate.systems.rabbitmq.config import ACCOUNTS_UNIT, NODES_PORT, UNIT, RabbitSpec
-from quorate.systems.rabbitmq.probe import Said, View, disagreement, running_in
+from quorate.systems.rabbitmq.config import ACCOUNTS_UNIT, NODES_PORT, UNIT, VHOST, RabbitSpec
+from quorate.systems.rabbitmq.probe import Said, View, classic_in, disagreement, listed, running_in
 
 NAME = "rabbitmq"
 SETTLE = 120.0
@@ -79,7 +80,7 @@ def form(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> 
         if split:
             return Blocked(split, evidence)
         waves = [_start(site, joining, "join")] if (joining := [*holders, *fresh]) else []
-        return (*waves, *_accounts(site, views))
+        return (*waves, *_accounts(site, views)) or _old_queues(views)
     unseen = [host for host in names if stands[host] in {Stand.UNKNOWN, Stand.STARTING}]
     if unseen:
         return Blocked(f"a cluster may live on {', '.join(unseen)}: what runs there is not known", evidence)
@@ -136,6 +137,22 @@ def _accounts(site: Site, views: Mapping[str, View | Unknown]) -> Sequence[Wave]
     )
     gate = Gate(system=NAME, members=tuple(hosts), timeout=SETTLE)
     return (Wave(title="rabbitmq: accounts", system=NAME, steps=steps, gate=gate),)
+
+
+def _old_queues(views: Mapping[str, View | Unknown]) -> Formation:
+    """Remove queues that are not replicated, so that services declare them anew; never one that holds anything."""
+    queues = classic_in(views)
+    if held := {name: count for name, count in queues.items() if count}:
+        why = "queues that are not replicated hold messages, which would be lost with them"
+        remedy = f"have them consumed, or give them up: rabbitmqctl delete_queue --vhost {VHOST} NAME"
+        return Blocked(f"{why}: {listed(held)}", (remedy,))
+    if not queues:
+        return ()
+    host = next(iter(running_in(views)))
+    command = ("rabbitmqctl", "--quiet", "delete_queue", "--vhost", VHOST, "--if-empty", "--if-unused")
+    acts = tuple(Run(title=f"remove the empty queue {name}", argv=(*command, name)) for name in queues)
+    step = Step(host=host, title="remove empty queues that are not replicated", acts=acts)
+    return (Wave(title="rabbitmq: queues of an older set-up", system=NAME, steps=(step,)),)
 
 
 def _evidence(host: str, what: Stand, view: View | Unknown) -> str:

@@ -4,7 +4,8 @@ The node is asked over its HTTP API, at the address of the management network: i
 machine of its own at every call, which costs seconds of a busy controller.
 
 A node is well if its unit runs, it answers, it is in no partition, nothing holds publishers back, and every account
-that should exist can log in. The cluster is well if all nodes are, and all see all others.
+that should exist can log in. The cluster is well if all nodes are, all see all others, and no queue is there that
+services would declare in another way.
 """
 
 from __future__ import annotations
@@ -17,13 +18,24 @@ from typing import Any
 from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
 from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
-from quorate.systems.rabbitmq.config import ACCOUNTS_UNIT, API_PORT, DEFINITIONS, HOME, LOOKER, UNIT, RabbitSpec, node
+from quorate.systems.rabbitmq.config import (
+    ACCOUNTS_UNIT,
+    API_PORT,
+    DEFINITIONS,
+    HOME,
+    LOOKER,
+    UNIT,
+    VHOST,
+    RabbitSpec,
+    node,
+)
 
 # ADDRESS PORT DEFINITIONS LOOKER → what the node says as one JSON object; exit code 1 and why there is nothing.
-# Each account's password is tried, from the file that the node itself has read.
+# Each account's password is tried, from the file that the node itself has read. Queues are sorted by their type, so
+# that the classic ones are the first, however many there are.
 API = """
 import base64, http.client, json, sys, time
-address, port, path, looker = sys.argv[1:]
+address, port, path, looker, vhost = sys.argv[1:]
 wanted = json.load(open(path))
 passwords = {user["name"]: user["password"] for user in wanted["users"]}
 until = time.monotonic() + 2.0
@@ -44,13 +56,15 @@ def get(what):
 try:
     overview = get("overview?disable_stats=true")
     nodes = get("nodes?columns=name,running,partitions,mem_alarm,disk_free_alarm")
+    queues = get("queues/" + vhost + "?sort=type&page=1&page_size=100&columns=name,type,durable,messages")["items"]
+    classic = {one["name"]: one.get("messages", -1) for one in queues if one["type"] == "classic" and one["durable"]}
     refused = {}
     for user in passwords:
         status, body = ask("whoami", user)
         if status != 200:
             refused[user] = str(body.get("reason", status))
     print(json.dumps({"node": overview.get("node"), "version": overview.get("rabbitmq_version"), "nodes": nodes,
-                      "refused": refused, "accounts": sorted(passwords)}))
+                      "refused": refused, "accounts": sorted(passwords), "classic": classic}))
 except (OSError, ValueError, http.client.HTTPException) as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
@@ -74,13 +88,18 @@ class Peer:
 
 @dataclass(frozen=True)
 class Said:
-    """What a node says: its name, the members that it knows, and which accounts cannot log in, with its words."""
+    """What a node says: its name, the members that it knows, and which accounts cannot log in, with its words.
+
+    `classic`: durable queues that are not replicated, which services cannot declare as they mean them: name → messages
+    (-1: it did not say how many).
+    """
 
     node: str
     version: str
     nodes: tuple[Peer, ...]
     accounts: tuple[str, ...]
     refused: Mapping[str, str]
+    classic: Mapping[str, int]
 
     @property
     def running(self) -> frozenset[str]:
@@ -110,7 +129,7 @@ _NOT_ASKED = Unknown(why="it was not asked")
 
 def questions(_spec: RabbitSpec, site: Site, host: str) -> Sequence[Question]:
     """Ask systemd, the disk and the node."""
-    api = ("python3", "-c", API, site.cloud.address(host), str(API_PORT), DEFINITIONS, LOOKER)
+    api = ("python3", "-c", API, site.cloud.address(host), str(API_PORT), DEFINITIONS, LOOKER, VHOST)
     return (
         *(
             Question(name, ("systemctl", "show", "--property=LoadState,ActiveState,SubState", "--", unit))
@@ -160,6 +179,7 @@ def _said(answer: Answer | Unknown) -> Said | Silent | Unknown:
             nodes=tuple(_peer(one) for one in found["nodes"]),
             accounts=tuple(map(str, found["accounts"])),
             refused={str(name): str(why) for name, why in found["refused"].items()},
+            classic={str(name): int(count) for name, count in found["classic"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return Unknown(why="its API made no sense")
@@ -222,7 +242,25 @@ def _cluster(site: Site, views: Mapping[str, View | Unknown], members: Mapping[s
         return Verdict(merge(members.values()).level, summary)
     seen = next(iter(running_in(views).values())).running
     missing = sorted({node(site.cloud, host) for host in site.cloud.names} - seen)
-    return failing(f"{summary}, but they do not see {', '.join(missing)}") if missing else ok(summary)
+    if missing:
+        return failing(f"{summary}, but they do not see {', '.join(missing)}")
+    if old := classic_in(views):
+        return failing(f"queues that are not replicated, so that services cannot declare them: {listed(old)}")
+    return ok(summary)
+
+
+def classic_in(views: Mapping[str, View | Unknown]) -> dict[str, int]:
+    """Durable queues that are not replicated, as any node shows them: name → messages."""
+    found: dict[str, int] = {}
+    for said in running_in(views).values():
+        for name, count in said.classic.items():
+            found[name] = max(count, found.get(name, 0)) if count >= 0 else count
+    return found
+
+
+def listed(queues: Mapping[str, int]) -> str:
+    """Name queues, with what they hold."""
+    return ", ".join(f"{name} ({'?' if count < 0 else count} messages)" for name, count in sorted(queues.items()))
 
 
 def running_in(views: Mapping[str, View | Unknown]) -> dict[str, Said]:
