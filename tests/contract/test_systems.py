@@ -74,7 +74,7 @@ each_pair = pytest.mark.parametrize(("system", "cloud"), PAIRS)
 
 def _here(system: AnySystem, cloud: Cloud) -> tuple[Any, Site]:
     """The system's section and the site."""
-    return cloud.systems[system.name], site_of(cloud, SYSTEMS)
+    return cloud.systems[system.name], systems_clouds.site(cloud, SYSTEMS, {})
 
 
 def _resources(system: AnySystem, cloud: Cloud, host: str) -> list[Any]:

@@ -51,6 +51,7 @@ class Endpoint:
     `agent`: the OCF agent, `ocf:provider:type`, by which a cluster manager sees on a controller that it really answers.
     `addresses`: where clients themselves choose among several, all of them, in an order that is the same everywhere.
     `path`: which part of what is there is meant (a virtual host). `options`: what clients are to set, by name.
+    Port 0: nobody connects to it; that it is there is what others want to know.
     """
 
     kind: str
@@ -101,6 +102,10 @@ class Site:
             if endpoint.kind == kind:
                 return endpoint
         raise KeyError(kind)
+
+    def has(self, kind: str) -> bool:
+        """Whether an enabled system offers this kind."""
+        return any(endpoint.kind == kind for endpoint in self.endpoints)
 
     def claims_on(self, kind: str) -> tuple[Claim, ...]:
         """All that is needed of the system that offers this kind."""

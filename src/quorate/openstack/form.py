@@ -14,6 +14,7 @@ two runs. A database that cannot be asked while the service runs somewhere was f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from quorate.core.act import Run, SetUnit
 from quorate.core.observed import Unknown
@@ -22,7 +23,7 @@ from quorate.core.system import Site
 from quorate.openstack.accounts import accounts
 from quorate.openstack.judge import done
 from quorate.openstack.options import connection
-from quorate.openstack.probe import Seen, Stored, View, stored_argument
+from quorate.openstack.probe import Stored, View, stored_argument
 from quorate.openstack.programs import CLEAR, NAME_IT
 from quorate.openstack.service import AnyService, Once, Schema, ServiceSpec
 
@@ -126,5 +127,5 @@ def _idle(view: View, unit: str) -> bool:
 
 
 def _refused(view: View) -> bool:
-    """Whether Keystone refuses the service's own account, as a running API saw it."""
-    return any(isinstance(seen, Seen) and seen.account == 401 for seen in view.apis.values())
+    """Whether Keystone refuses the service's own account."""
+    return view.account == HTTPStatus.UNAUTHORIZED

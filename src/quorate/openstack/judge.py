@@ -64,7 +64,7 @@ def _member(service: AnyService, spec: ServiceSpec, view: View | Unknown) -> Ver
     idle = [words for words in idle if not words.endswith(" is active")]
     if idle:
         return failing("; ".join(idle))
-    apis = [_api(name, seen) for name, seen in view.apis.items()]
+    apis = [_api(name, seen, view.account) for name, seen in view.apis.items()] or [_account(view.account)]
     rest = [database(found, name) for name, found in view.schemas.items()]
     if folder := service.shared(spec):
         rest.append(_store(folder, view.store))
@@ -81,7 +81,19 @@ def _store(folder: str, seen: str | Down | Unknown) -> Verdict:
             return ok(f"{folder} is there")
 
 
-def _api(name: str, seen: Seen | Down | Unknown) -> Verdict:
+def _account(seen: int | str | Unknown) -> Verdict:
+    match seen:
+        case Unknown(why=why):
+            return unknown(f"its own account at Keystone: {why}")
+        case HTTPStatus.OK | HTTPStatus.CREATED:
+            return ok("all that belongs to it runs, and Keystone takes its own account")
+        case HTTPStatus.UNAUTHORIZED:
+            return failing("Keystone does not take the password of its own account")
+        case why:
+            return failing(f"Keystone answers its own account with {_words(why)}")
+
+
+def _api(name: str, seen: Seen | Down | Unknown, account: int | str | Unknown) -> Verdict:
     match seen:
         case Unknown(why=why):
             return unknown(f"{name}: {why}")
@@ -89,14 +101,13 @@ def _api(name: str, seen: Seen | Down | Unknown) -> Verdict:
             return failing(f"{name} does not answer: {why}")
         case Seen(health=health) if health not in {HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES}:
             return failing(f"{name}'s health check answers HTTP {health}")
-        case Seen(account=HTTPStatus.UNAUTHORIZED):
-            return failing(f"{name} can validate no token: Keystone does not take the password of its own account")
-        case Seen(private=HTTPStatus.OK | 0):
+        case Seen(private=HTTPStatus.OK | 0) if account != HTTPStatus.UNAUTHORIZED:
             return ok(f"{name} serves")
-        case Seen(account=HTTPStatus.OK | HTTPStatus.CREATED, private=why):
-            return failing(f"{name} answers a good token with {_words(why)}")
-        case Seen(account=why):
-            return failing(f"{name} can validate no token: Keystone answers its own account with {_words(why)}")
+        case Seen(private=why):
+            own = _account(account)
+            if own.is_ok:
+                return failing(f"{name} answers a good token with {_words(why)}")
+            return Verdict(own.level, f"{name} can validate no token: {own.reason}")
 
 
 def _words(answer: int | str) -> str:

@@ -66,10 +66,7 @@ def common(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> Sec
     return merged(
         {"DEFAULT": {"debug": "false", "use_stderr": "true", **_transport(service, site, host)}},
         databases,
-        {
-            "keystone_authtoken": _authtoken(service, site),
-            "oslo_middleware": {"enable_proxy_headers_parsing": "true"},
-        },
+        _requests(service, site),
         _messages(service, site),
     )
 
@@ -98,17 +95,23 @@ def region(site: Site) -> str:
     return site.endpoint("identity").options["region"]
 
 
-def coordination(site: Site) -> str:
-    """Say where tooz finds what keeps locks and groups for all controllers: the member on this one."""
-    place = site.endpoint("coordination")
-    return f"etcd3+http://{place.address}:{place.port}?timeout=5"
-
-
 def connection(site: Site, database: str, secret: str, options: str = "") -> str:
     """Say how a database is reached, with a reference in place of the password."""
     place = site.endpoint("database")
     account = f"{database}:{reference(secret)}"
     return f"mysql+pymysql://{account}@{place.address}:{place.port}/{database}?charset=utf8mb4{options}"
+
+
+def coordination(site: Site) -> str:
+    """Say where groups and locks are kept, as tooz reads it.
+
+    No request waits longer than `timeout`. Whoever says nothing for `lock_timeout` seconds holds its locks no more and
+    does not know it: much longer than a busy controller is silent. After `membership_timeout` seconds it is no member of
+    its groups any more, and never comes back by itself (tooz's driver makes a new lease and does not join again): only
+    what is longer than a restart of the store may cost a membership.
+    """
+    place = site.endpoint("coordination")
+    return f"etcd3+http://{place.address}:{place.port}?timeout=5&lock_timeout=30&membership_timeout=60"
 
 
 def _database(site: Site, service: AnyService, database: str, spec: ServiceSpec) -> Mapping[str, str]:
@@ -123,7 +126,18 @@ def _database(site: Site, service: AnyService, database: str, spec: ServiceSpec)
     }
 
 
-def _authtoken(service: AnyService, site: Site) -> Mapping[str, str]:
+def _requests(service: AnyService, site: Site) -> Sections:
+    """What an API needs to know of whoever asks it."""
+    if not service.apis:
+        return {}
+    return {
+        service.account: authtoken(service, site),
+        "oslo_middleware": {"enable_proxy_headers_parsing": "true"},
+    }
+
+
+def authtoken(service: AnyService, site: Site) -> Mapping[str, str]:
+    """Say how tokens are validated, and where it is remembered that they were."""
     cache = site.endpoint("cache")
     return {
         "www_authenticate_uri": identity_url(site),
@@ -163,6 +177,6 @@ def _messages(service: AnyService, site: Site) -> Sections:
         return {}
     return {
         "oslo_messaging_rabbit": site.endpoint("messaging").options,
-        # Nobody listens to notifications: they would pile up in queues.
-        "oslo_messaging_notifications": {"driver": "noop"},
+        # Where nobody listens to notifications they would pile up in queues.
+        "oslo_messaging_notifications": {"driver": "messagingv2" if site.has("telemetry") else "noop"},
     }

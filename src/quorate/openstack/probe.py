@@ -24,13 +24,12 @@ class Down:
 
 @dataclass(frozen=True)
 class Seen:
-    """HTTP status of an API's health check, of Keystone's answer to the service's account, and of the API's to that.
+    """HTTP status of an API's health check, and of its answer to a token of the service's own.
 
-    In place of the last two: why there was no answer. `private` 0: nothing was asked.
+    In place of the latter: why there was no answer. `private` 0: nothing was asked.
     """
 
     health: int
-    account: int | str
     private: int | str
 
 
@@ -55,9 +54,13 @@ class Stored:
 
 @dataclass(frozen=True)
 class View:
-    """One controller. `store`: the name that the shared folder has here; empty: none yet."""
+    """One controller. `store`: the name that the shared folder has here; empty: none yet.
+
+    `account`: HTTP status of Keystone's answer to the service's own account, or why there was none.
+    """
 
     units: Mapping[str, str] | Unknown
+    account: int | str | Unknown
     apis: Mapping[str, Seen | Down | Unknown]
     schemas: Mapping[str, Stored | Down | Unknown]
     store: str | Down | Unknown
@@ -76,6 +79,7 @@ def questions(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
     }
     about = {
         "units": service.units(spec),
+        "account": service.account,
         "apis": apis,
         "schemas": {one.database: _schema(service, one) for one in service.schemas},
         "shared": service.shared(spec),
@@ -111,6 +115,7 @@ def read(service: AnyService, answers: Answers) -> View:
     seen = parsed(answers, "look")
     return View(
         units=_units(_part(seen, "units")),
+        account=_account(_part(seen, "account")),
         apis={api.name: _api(_part(seen, "apis", api.name)) for api in service.apis},
         schemas={one.database: stored(_part(seen, "schemas", one.database)) for one in service.schemas},
         store=_store(_part(seen, "store")),
@@ -169,12 +174,25 @@ def _units(seen: Mapping[str, Any] | Down | Unknown) -> Mapping[str, str] | Unkn
     return seen if isinstance(seen, Unknown) else {str(unit): str(state) for unit, state in seen.items()}
 
 
+def _account(seen: Mapping[str, Any] | Down | Unknown) -> int | str | Unknown:
+    match seen:
+        case Unknown():
+            return seen
+        case Down(why=why):
+            return why
+        case _:
+            return _status(seen["status"]) if "status" in seen else Unknown(why=_SENSELESS)
+
+
+def _status(said: Any) -> int | str:
+    return said if isinstance(said, int) else str(said)
+
+
 def _api(seen: Mapping[str, Any] | Down | Unknown) -> Seen | Down | Unknown:
     if isinstance(seen, Down | Unknown):
         return seen
     try:
-        account, private = (one if isinstance(one := seen[name], int) else str(one) for name in ("account", "private"))
-        return Seen(int(seen["health"]), account, private)
+        return Seen(int(seen["health"]), _status(seen["private"]))
     except (KeyError, TypeError, ValueError):
         return Unknown(why=_SENSELESS)
 

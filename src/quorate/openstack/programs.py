@@ -68,7 +68,7 @@ for table in tables:
 """
 CLEAR = _SCHEMA + _CLEAR
 
-# Everything of one service: {units, apis, schemas, shared, config, kept}, each part for itself and all side by side.
+# Everything of one service: {units, account, apis, schemas, shared, config, kept}, each part for itself, side by side.
 # Units: the state of each, and whether its main process is stopped (SIGSTOP): systemd calls that active.
 # Keystone: how it answers the service's own account. A password costs it a third of a second of a processor: the token
 # is kept (for root alone, gone at boot), and Keystone asked each time whether it is still good.
@@ -78,7 +78,7 @@ _LOOK = """
 import http.client, os, subprocess, threading, time
 about = json.loads(sys.argv[1])
 until = time.monotonic() + 2.2
-seen = {"units": {}, "apis": {}, "schemas": {}, "store": {}}
+seen = {"units": {}, "account": {}, "apis": {}, "schemas": {}, "store": {}}
 def why(error):
     return str(error) or type(error).__name__
 def ask(place, method, path, headers={}, body=None, wait=1):
@@ -116,7 +116,7 @@ def login(own, keystone, tokens):
 def account():
     config = configparser.RawConfigParser(strict=False)
     config.read(about["config"])
-    own = config["keystone_authtoken"]
+    own = config[about["account"]]
     url = urllib.parse.urlsplit(own["auth_url"])
     keystone, tokens = (url.hostname, url.port), url.path + "/auth/tokens?nocatalog"
     try:
@@ -146,10 +146,11 @@ def health(name, api):
         seen["apis"][name] = {"down": why(error)}
 def apis():
     serving = [name for name, said in seen["apis"].items() if "health" in said]
-    if serving:
+    if serving or not about["apis"] and "active" in seen["units"].values():
         status, found = account()
+        seen["account"] = {"status": status}
         for name in serving:
-            seen["apis"][name].update(account=status, private=private(about["apis"][name], found))
+            seen["apis"][name].update(private=private(about["apis"][name], found))
 def store():
     try:
         seen["store"] = {"store": open(about["shared"] + "/.quorate-store").read().strip()}

@@ -59,12 +59,14 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
     address = site.cloud.address(host)
     folder = service.config.rpartition("/")[0]
     text = ini(merged(common(service, spec, site, host), service.options(spec, site, host)))
+    files = (File(service.config, text, mode=0o640, group=service.user), *service.files(spec))
+    read = tuple(file.path for file in files)
     shared = service.shared(spec)
     found: list[Resource] = [
         *(Package(name) for name in service.packages),
-        Package("python3-pymysql"),
-        Package("python3-memcache"),
-        File(service.config, text, mode=0o640, group=service.user),
+        *([Package("python3-pymysql")] if service.schemas else []),
+        *([Package("python3-memcache")] if service.apis else []),
+        *files,
     ]
     if shared:
         found.append(Directory(shared, 0o750, service.user, service.user, shared=True))
@@ -78,7 +80,7 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
             workers=spec.workers,
             threads=spec.threads if api.threaded else 1,
         )
-        inputs = (service.config, uwsgi_path(folder, api), unit_path(api))
+        inputs = (*read, uwsgi_path(folder, api), unit_path(api))
         found.append(Unit(f"{api.name}.service", state="formed", inputs=inputs))
     for daemon in service.daemons_of(spec):
         found += [Package(name) for name in daemon.packages]
@@ -89,19 +91,19 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
             "argv": daemon.argv,
         }
         found.append(File(unit_path(daemon), render(__package__, "daemon.service.j2", **values)))
-        found.append(Unit(f"{daemon.name}.service", state="formed", inputs=(service.config, unit_path(daemon))))
+        found.append(Unit(f"{daemon.name}.service", state="formed", inputs=(*read, unit_path(daemon))))
     idle = (f"{daemon.name}.service" for daemon in service.daemons if not daemon.wanted(spec))
     found += [Unit(name, state="stopped", enabled=False) for name in (*service.unwanted, *idle)]
     return tuple(found)
 
 
 def endpoints(service: AnyService, spec: ServiceSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
-    """Every API at the virtual IP, and every daemon that clients come to."""
+    """Every API at the virtual IP, and what daemons offer."""
     apis = (Endpoint(api.kind, cloud.vip, api.port, frontend(api)) for api in service.apis)
     others = (
-        Endpoint(daemon.kind, cloud.vip, daemon.frontend.backend_port, daemon.frontend)
+        Endpoint(daemon.kind, cloud.vip, daemon.frontend.backend_port if daemon.frontend else 0, daemon.frontend)
         for daemon in service.daemons_of(spec)
-        if daemon.frontend
+        if daemon.kind
     )
     return (*apis, *others)
 
@@ -118,5 +120,6 @@ def secrets(service: AnyService) -> tuple[SecretSpec, ...]:
     """Its passwords, and the key of what it keeps in the cache."""
     what = ["database"] if service.schemas else []
     what += ["messaging"] if service.messages else []
-    own = (service.secret(name) for name in (*what, "identity", "cache"))
+    what += ["identity", "cache"] if service.apis else ["identity"]
+    own = (service.secret(name) for name in what)
     return tuple(SecretSpec(name) for name in (*own, *service.secrets))

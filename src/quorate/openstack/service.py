@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
+from quorate.core.resource import File
 from quorate.core.system import Frontend, Listing, Site
 from quorate.model.cloud import Spec
 
@@ -62,7 +63,7 @@ class Api:
 class Daemon:
     """A process that is no API; most talk by messages only. `wanted`: whether the cloud has it.
 
-    `kind`, `frontend`: of its endpoint, where clients come to it through the VIP all the same.
+    `kind`: what it offers. `frontend`: where clients come to it through the VIP all the same.
     """
 
     name: str
@@ -103,11 +104,12 @@ class Once:
 class Service(Generic[S]):
     """A service. `config`: the file that its options go to. `options`: what only this service needs.
 
-    `reading`: a path, below the first API's, whose answer holds a list under `reading_key`. `messages`: it talks to
-    others by messages. `shared`: a folder that every controller must see the same of. `secrets`: what it shares with
-    others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`; `own_groups`: those that its options
-    give a name to, or that its lists leave out. `unwanted`: units that its packages bring and switch on, and nobody
-    asked for.
+    `account`: the section of it that says who the service is at Keystone. `files`: what it reads beside `config`.
+    `reading`: a path, below the first API's, whose answer holds a list under `reading_key`; empty: drills have no
+    client for it. `messages`: it talks to others by messages. `shared`: a folder that every controller must see the
+    same of. `secrets`: what it shares with others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`;
+    `own_groups`: those that its options give a name to, or that its lists leave out. `unwanted`: units that its
+    packages bring and switch on, and nobody asked for.
     """
 
     name: str
@@ -115,10 +117,12 @@ class Service(Generic[S]):
     packages: tuple[str, ...]
     config: str
     options: Callable[[S, Site, str], Sections]
-    apis: tuple[Api, ...]
+    apis: tuple[Api, ...] = ()
     daemons: tuple[Daemon, ...] = ()
     schemas: tuple[Schema, ...] = ()
     once: tuple[Once, ...] = ()
+    account: str = "keystone_authtoken"
+    files: Callable[[S], tuple[File, ...]] = lambda _spec: ()
     reading: str = ""
     reading_key: str = ""
     messages: bool = False

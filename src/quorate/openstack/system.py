@@ -18,7 +18,13 @@ S = TypeVar("S", bound=ServiceSpec)
 
 def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
     """Everything that follows from what the service is made of."""
-    needs = ("database", "cache", "virtual-ip", "identity", *(("messaging",) if service.messages else ()))
+    needs = (
+        *(("database",) if service.schemas else ()),
+        *(("cache",) if service.apis else ()),
+        "virtual-ip",
+        "identity",
+        *(("messaging",) if service.messages else ()),
+    )
 
     def read(answers: Answers) -> probe.View:
         """Read the answers of one controller."""
@@ -45,12 +51,15 @@ def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
 
 
 def _drills(service: Service[S]) -> Drills[S]:
-    """Each of its processes can be hit, and a client asks its API."""
-    function = f"{service.apis[0].kind}_api"
+    """Each of its processes can be hit, and a client asks its API where that holds something to read."""
 
     def processes(spec: S, _site: Site) -> Sequence[Process]:
         apis = [Process(api.name, f"{api.name}.service", port=api.port) for api in service.apis]
         return (*apis, *(Process(daemon.name, f"{daemon.name}.service") for daemon in service.daemons_of(spec)))
+
+    if not service.reading:
+        return Drills(processes=processes)
+    function = f"{service.apis[0].kind}_api"
 
     def workloads(_spec: S, site: Site) -> Sequence[Workload]:
         settings = {

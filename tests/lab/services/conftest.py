@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import openstack
 import pytest
+from openstack.connection import Connection
 
 from lab.plane.machines import Plane, machines_up
 
-SERVICES = ("cinder", "etcd", "glance", "heat", "neutron", "nova", "placement")
+SERVICES = ("ceilometer", "cinder", "etcd", "glance", "heat", "neutron", "nova", "placement")
 
 
 @pytest.fixture(scope="package")
@@ -32,3 +34,24 @@ def services(plane: Plane) -> Plane:
         plane.set_option(name, enabled=True)
     plane.apply()
     return plane
+
+
+@pytest.fixture
+def cloud(services: Plane) -> Iterator[Connection]:
+    """The administrator at the VIP."""
+    made = openstack.connect(
+        load_yaml_config=False,
+        load_envvars=False,
+        auth_url=f"http://{services.vip}:5000/v3",
+        username="admin",
+        password=services.secrets()["keystone.admin"],
+        project_name="admin",
+        user_domain_id="default",
+        project_domain_id="default",
+        region_name="RegionOne",
+        interface="public",
+        api_timeout=10,
+    )
+    made.session.session.trust_env = False
+    yield made
+    made.close()

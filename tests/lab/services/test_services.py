@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import openstack
 import pytest
 import requests
 from keystoneauth1.exceptions import ClientException
@@ -19,6 +17,7 @@ from openstack.exceptions import SDKException
 from lab.plane.machines import Plane
 from quorate import systems
 from quorate.openstack.options import check
+from quorate.systems.ceilometer import SERVICE as CEILOMETER
 from quorate.systems.cinder import SERVICE as CINDER
 from quorate.systems.glance import SERVICE as GLANCE
 from quorate.systems.heat import SERVICE as HEAT
@@ -31,28 +30,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 VICTIM = "controller1"
 CHECKED = 3.5
 """Seconds until the proxy has seen that a server is lost: two checks that wait a second each, the first within one."""
-SERVICES = (CINDER, GLANCE, HEAT, NEUTRON, NOVA, PLACEMENT)
-
-
-@pytest.fixture
-def cloud(services: Plane) -> Iterator[Connection]:
-    """The administrator at the VIP."""
-    made = openstack.connect(
-        load_yaml_config=False,
-        load_envvars=False,
-        auth_url=f"http://{services.vip}:5000/v3",
-        username="admin",
-        password=services.secrets()["keystone.admin"],
-        project_name="admin",
-        user_domain_id="default",
-        project_domain_id="default",
-        region_name="RegionOne",
-        interface="public",
-        api_timeout=10,
-    )
-    made.session.session.trust_env = False
-    yield made
-    made.close()
+SERVICES = (CEILOMETER, CINDER, GLANCE, HEAT, NEUTRON, NOVA, PLACEMENT)
 
 
 def boot(cloud: Connection, image: str, wait: int = 120) -> Any:

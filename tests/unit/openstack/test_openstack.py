@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from systems_clouds import build, builtin
+from systems_clouds import build, builtin, site
 
 from quorate import systems
 from quorate.core.act import Run
@@ -16,16 +16,17 @@ from quorate.core.client import Surroundings
 from quorate.core.observed import Answer
 from quorate.core.resource import File, Unit
 from quorate.core.secret import names_in
-from quorate.core.system import AnySystem, Blocked, in_order, site_of
+from quorate.core.system import AnySystem, Blocked, Site, in_order
 from quorate.engine.clients import load
 from quorate.openstack import accounts, programs
-from quorate.openstack.options import ini, merged
+from quorate.openstack.options import common, ini, merged
 from quorate.openstack.service import ServiceSpec
+from quorate.systems.heat import SERVICE as HEAT
 
 SYSTEMS = systems.discover()
 SERVICES = [system for system in SYSTEMS if issubclass(system.spec, ServiceSpec)]
 CLOUD = build(builtin("three", {system.name: {} for system in SYSTEMS}), SYSTEMS)
-SITE = site_of(CLOUD, SYSTEMS)
+SITE = site(CLOUD, SYSTEMS, {})
 HOST = CLOUD.names[1]
 
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda system: system.name)
@@ -70,7 +71,7 @@ def test_no_secret_is_an_argument(service: AnySystem) -> None:
     waves = service.form(CLOUD.systems[service.name], SITE, dict.fromkeys(CLOUD.names, bare))
     assert not isinstance(waves, Blocked)
     runs = [act for wave in waves for step in wave.steps for act in step.acts if isinstance(act, Run)]
-    assert runs
+    assert runs or not any(claim.kind == "database" for claim in service.claims(CLOUD.systems[service.name], CLOUD))
     assert not [word for act in runs for word in act.argv if names_in(word)]
 
 
@@ -84,6 +85,13 @@ def test_its_client_can_be_made(service: AnySystem) -> None:
 
 async def in_thread(function: Any, /, *args: object) -> Any:
     return function(*args)
+
+
+def test_notifications_are_sent_where_somebody_listens() -> None:
+    deaf = Site(CLOUD, tuple(endpoint for endpoint in SITE.endpoints if endpoint.kind != "telemetry"))
+    for site_, driver in ((SITE, "messagingv2"), (deaf, "noop")):
+        section = common(HEAT, CLOUD.systems["heat"], site_, HOST)["oslo_messaging_notifications"]
+        assert section["driver"] == driver
 
 
 def test_accounts_come_by_standard_input() -> None:

@@ -1,0 +1,93 @@
+"""Telemetry on three machines: the polling is shared, notifications arrive once, a wrong password is named."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+from lab.plane.machines import Plane
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+GROUP = "tooz/groups/central-global/"
+MEMBERS = f"""
+import base64, json, urllib.request
+encoded = lambda text: base64.b64encode(text).decode()
+body = {{"key": encoded(b"{GROUP}"), "range_end": encoded(b"{GROUP[:-1]}0"), "keys_only": True}}
+request = urllib.request.Request("http://127.0.0.1:2379/v3/kv/range", json.dumps(body).encode())
+keys = [base64.b64decode(row["key"]) for row in json.load(urllib.request.urlopen(request, timeout=5)).get("kvs", [])]
+print(len([key for key in keys if key != b"{GROUP}"]))
+"""
+"""How many central agents divide the work: keys below the group's own, at etcd's gateway."""
+
+
+def members(services: Plane, machine: str) -> int:
+    return int(services.lab.run(machine, f"python3 -c '{MEMBERS}'").stdout)
+
+
+def written(services: Plane, what: str, text: str) -> list[dict[str, Any]]:
+    """What all machines together wrote of it."""
+    command = f"cat /var/lib/ceilometer/{what}.json* 2>/dev/null | grep -F {text} || true"
+    lines = [
+        line for machine in services.lab.machines() for line in services.lab.run(machine, command).stdout.split("\n")
+    ]
+    return [json.loads(line) for line in lines if line]
+
+
+def wait_written(services: Plane, what: str, text: str, limit: float) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + limit
+    while not (found := written(services, what, text)):
+        assert time.monotonic() < deadline, f"no {what} of {text}"
+        time.sleep(1)
+    return found
+
+
+def test_all_central_agents_divide_the_work(services: Plane) -> None:
+    services.wait_well(60)
+    deadline = time.monotonic() + 30
+    while (found := members(services, "controller2")) != 3:
+        assert time.monotonic() < deadline, f"{found} of 3 agents are in the group"
+        time.sleep(1)
+
+
+def test_a_notification_becomes_one_event(services: Plane, cloud: Connection) -> None:
+    network = cloud.network.create_network(name="told")
+    try:
+        created = [
+            event
+            for event in wait_written(services, "events", network.id, 30)
+            if event["event_type"] == "network.create.end"
+        ]
+        assert len(created) == 1
+    finally:
+        cloud.network.delete_network(network)
+
+
+def test_an_image_is_polled_by_one_agent_a_round(services: Plane, cloud: Connection) -> None:
+    services.set_option("ceilometer", interval_s=10)
+    services.apply()
+    image = cloud.image.create_image("measured", data=b"1234", disk_format="raw", container_format="bare", wait=True)
+    try:
+        wait_written(services, "samples", image.id, 40)
+        time.sleep(40)
+        sizes = [one for one in written(services, "samples", image.id) if one["name"] == "image.size"]
+        assert {one["volume"] for one in sizes} == {4}
+        rounds = sorted(one["timestamp"] for one in sizes)
+        assert 3 <= len(rounds) <= 7, f"in 50 s, by one agent every 10 s: {rounds}"
+    finally:
+        cloud.image.delete_image(image.id)
+        services.set_option("ceilometer", interval_s=300)
+        services.apply()
+
+
+def test_a_wrong_password_is_named_and_mended(services: Plane, cloud: Connection) -> None:
+    user = cloud.identity.find_user("ceilometer")
+    assert user is not None
+    cloud.identity.update_user(user.id, password="another one")
+    services.wait_said("Keystone does not take the password of its own account")
+    services.apply()
+    services.wait_well(30)
