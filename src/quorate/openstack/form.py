@@ -5,7 +5,8 @@
    killed half-way never succeeds again ("table exists"), so that its tables, which hold nothing, are dropped first.
    Tables that hold anything are left as they are, and the synchronisation then says why it cannot go on.
 2. On one controller: the account at Keystone, where a member saw its password refused.
-3. On all controllers that do not run it: start, and wait until every one of them serves.
+3. On all controllers that do not run it: start, and wait until every one of them serves. Where a file is missing that
+   the operator brings it could not, and is left alone.
 
 Evidence is the database itself and not a marker on one controller's disk, so that any controller can be lost between
 two runs. A database that cannot be asked while the service runs somewhere was formed once: nothing is done about it.
@@ -47,7 +48,8 @@ def form(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str,
         again = accounts(site, host, only=service.user)
         step = Step(host=host, title=again.title, acts=(again,))
         waves.append(Wave(title=f"{service.name}: its account at Keystone", system=service.name, steps=(step,)))
-    return (*waves, *_start(service, seen, units))
+    able = {name: view for name, view in seen.items() if all(view.brought.get(path) for path in service.brought(spec))}
+    return (*waves, *_start(service, able, units))
 
 
 def clear(config: str, schema: Schema, user: str) -> Run:

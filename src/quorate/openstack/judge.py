@@ -13,14 +13,19 @@ from quorate.core.observed import Unknown
 from quorate.core.system import Site
 from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, ok, unknown
 from quorate.openstack.probe import Down, Seen, Stored, View
-from quorate.openstack.service import AnyService, ServiceSpec
+from quorate.openstack.service import AnyService, Api, ServiceSpec
 
 
 def judge(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str, View | Unknown]) -> Judgement:
     """The service works as long as one member serves, the schema is as it should be and all see the same store."""
     seen = {name: views.get(name, Unknown(why="not asked")) for name in site.cloud.names}
     members = {name: _member(service, spec, view) for name, view in seen.items()}
-    whole = (serving(members), *_schemas(service, seen), *_same_store(service.shared(spec), seen))
+    whole = (
+        serving(members),
+        *_schemas(service, seen),
+        *_same_store(service.shared(spec), seen),
+        *_same_files(service, spec, seen),
+    )
     return Judgement(merge(whole), members)
 
 
@@ -60,11 +65,13 @@ def _member(service: AnyService, spec: ServiceSpec, view: View | Unknown) -> Ver
         return unknown(view.why)
     if isinstance(view.units, Unknown):
         return unknown(f"state of its units: {view.units.why}")
+    if lacking := [path for path in service.brought(spec) if view.brought.get(path) == ""]:
+        return failing(f"lacks {', '.join(lacking)}: {service.bring}")
     idle = [f"{unit.removesuffix('.service')} is {view.units.get(unit, 'not known')}" for unit in service.units(spec)]
     idle = [words for words in idle if not words.endswith(" is active")]
     if idle:
         return failing("; ".join(idle))
-    apis = [_api(name, seen, view.account) for name, seen in view.apis.items()] or [_account(view.account)]
+    apis = [_api(api, view.apis[api.name], view.account) for api in service.apis] or [_account(view.account)]
     rest = [database(found, name) for name, found in view.schemas.items()]
     if folder := service.shared(spec):
         rest.append(_store(folder, view.store))
@@ -93,7 +100,8 @@ def _account(seen: int | str | Unknown) -> Verdict:
             return failing(f"Keystone answers its own account with {_words(why)}")
 
 
-def _api(name: str, seen: Seen | Down | Unknown, account: int | str | Unknown) -> Verdict:
+def _api(api: Api, seen: Seen | Down | Unknown, account: int | str | Unknown) -> Verdict:
+    name = api.name
     match seen:
         case Unknown(why=why):
             return unknown(f"{name}: {why}")
@@ -101,7 +109,7 @@ def _api(name: str, seen: Seen | Down | Unknown, account: int | str | Unknown) -
             return failing(f"{name} does not answer: {why}")
         case Seen(health=health) if health not in {HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES}:
             return failing(f"{name}'s health check answers HTTP {health}")
-        case Seen(private=HTTPStatus.OK | 0) if account != HTTPStatus.UNAUTHORIZED:
+        case Seen(private=said) if said in {api.granted, 0} and account != HTTPStatus.UNAUTHORIZED:
             return ok(f"{name} serves")
         case Seen(private=why):
             own = _account(account)
@@ -155,11 +163,28 @@ def _same_store(folder: str, views: Mapping[str, View | Unknown]) -> list[Verdic
         if isinstance(view, View) and isinstance(view.store, str):
             by_name.setdefault(view.store, []).append(host)
     if len(by_name) > 1:
-        camps = " ≠ ".join(", ".join(hosts) for hosts in by_name.values())
-        return [failing(f"{folder} is not the same everywhere ({camps}): what one stores, others do not find")]
+        words = f"{folder} is not the same everywhere ({_camps(by_name)}): what one stores, others do not find"
+        return [failing(words)]
     if "" in by_name:
         return [failing(f"{folder} was not looked at by all yet: whether all see the same is not known")]
     if not by_name:
         return [unknown(f"no controller could look into {folder}")]
     who = "all" if sum(map(len, by_name.values())) == len(views) else "all that were seen"
     return [ok(f"{who} see the same {folder}")]
+
+
+def _same_files(service: AnyService, spec: ServiceSpec, views: Mapping[str, View | Unknown]) -> list[Verdict]:
+    """What the operator brings, which is to be one thing everywhere. Where it is missing is told of that member."""
+    verdicts = []
+    for path in service.brought(spec):
+        by_digest: dict[str, list[str]] = {}
+        for host, view in views.items():
+            if isinstance(view, View) and (digest := view.brought.get(path)):
+                by_digest.setdefault(digest, []).append(host)
+        if len(by_digest) > 1:
+            verdicts.append(failing(f"{path} is not the same everywhere ({_camps(by_digest)}): {service.bring}"))
+    return verdicts
+
+
+def _camps(found: Mapping[str, list[str]]) -> str:
+    return " ≠ ".join(", ".join(hosts) for hosts in found.values())

@@ -106,9 +106,9 @@ def coordination(site: Site) -> str:
     """Say where groups and locks are kept, as tooz reads it.
 
     No request waits longer than `timeout`. Whoever says nothing for `lock_timeout` seconds holds its locks no more and
-    does not know it: much longer than a busy controller is silent. After `membership_timeout` seconds it is no member of
-    its groups any more, and never comes back by itself (tooz's driver makes a new lease and does not join again): only
-    what is longer than a restart of the store may cost a membership.
+    does not know it: much longer than a busy controller is silent. After `membership_timeout` seconds it belongs to no
+    group any more, and never comes back by itself (tooz's driver makes a new lease and does not join again): only what
+    is longer than a restart of the store may cost a membership.
     """
     place = site.endpoint("coordination")
     return f"etcd3+http://{place.address}:{place.port}?timeout=5&lock_timeout=30&membership_timeout=60"

@@ -56,7 +56,8 @@ class Stored:
 class View:
     """One controller. `store`: the name that the shared folder has here; empty: none yet.
 
-    `account`: HTTP status of Keystone's answer to the service's own account, or why there was none.
+    `account`: HTTP status of Keystone's answer to the service's own account, or why there was none. `brought`: what
+    identifies each file that the operator brings; empty: it is not there.
     """
 
     units: Mapping[str, str] | Unknown
@@ -64,6 +65,7 @@ class View:
     apis: Mapping[str, Seen | Down | Unknown]
     schemas: Mapping[str, Stored | Down | Unknown]
     store: str | Down | Unknown
+    brought: Mapping[str, str]
 
 
 def questions(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> tuple[Question, ...]:
@@ -83,6 +85,7 @@ def questions(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
         "apis": apis,
         "schemas": {one.database: _schema(service, one) for one in service.schemas},
         "shared": service.shared(spec),
+        "brought": service.brought(spec),
         "config": service.config,
         "kept": f"/run/quorate-token-{service.name}",
     }
@@ -119,6 +122,7 @@ def read(service: AnyService, answers: Answers) -> View:
         apis={api.name: _api(_part(seen, "apis", api.name)) for api in service.apis},
         schemas={one.database: stored(_part(seen, "schemas", one.database)) for one in service.schemas},
         store=_store(_part(seen, "store")),
+        brought=_brought(_part(seen, "brought")),
     )
 
 
@@ -195,6 +199,12 @@ def _api(seen: Mapping[str, Any] | Down | Unknown) -> Seen | Down | Unknown:
         return Seen(int(seen["health"]), _status(seen["private"]))
     except (KeyError, TypeError, ValueError):
         return Unknown(why=_SENSELESS)
+
+
+def _brought(seen: Mapping[str, Any] | Down | Unknown) -> Mapping[str, str]:
+    """Those that could be seen."""
+    files = {} if isinstance(seen, Down | Unknown) else seen
+    return {str(path): digest for path, digest in files.items() if isinstance(digest, str)}
 
 
 def _store(seen: Mapping[str, Any] | Down | Unknown) -> str | Down | Unknown:

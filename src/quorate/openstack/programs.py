@@ -68,17 +68,17 @@ for table in tables:
 """
 CLEAR = _SCHEMA + _CLEAR
 
-# Everything of one service: {units, account, apis, schemas, shared, config, kept}, each part for itself, side by side.
+# Everything of one service: {units, account, apis, schemas, shared, brought, config, kept}, each part for itself.
 # Units: the state of each, and whether its main process is stopped (SIGSTOP): systemd calls that active.
 # Keystone: how it answers the service's own account. A password costs it a third of a second of a processor: the token
 # is kept (for root alone, gone at boot), and Keystone asked each time whether it is still good.
 # APIs: what each says of its health, and to that account. Services remember good tokens themselves, so that their own
 # answer would not tell of a password that is wrong by now.
 _LOOK = """
-import http.client, os, subprocess, threading, time
+import hashlib, http.client, os, subprocess, threading, time
 about = json.loads(sys.argv[1])
 until = time.monotonic() + 2.2
-seen = {"units": {}, "account": {}, "apis": {}, "schemas": {}, "store": {}}
+seen = {"units": {}, "account": {}, "apis": {}, "schemas": {}, "store": {}, "brought": {}}
 def why(error):
     return str(error) or type(error).__name__
 def ask(place, method, path, headers={}, body=None, wait=1):
@@ -158,6 +158,14 @@ def store():
         seen["store"] = {"store": ""}
     except OSError as error:
         seen["store"] = {"down": error.strerror}
+def brought():
+    for path in about["brought"]:
+        try:
+            seen["brought"][path] = hashlib.sha256(open(path, "rb").read()).hexdigest()
+        except FileNotFoundError:
+            seen["brought"][path] = ""
+        except OSError as error:
+            print(why(error), file=sys.stderr)
 def schema(name, one):
     try:
         seen["schemas"][name] = stored(one)
@@ -169,7 +177,7 @@ def together(*tasks):
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-together((units,), (store,), *((health, *item) for item in about["apis"].items()))
+together((units,), (store,), (brought,), *((health, *item) for item in about["apis"].items()))
 together((apis,), *((schema, *item) for item in about["schemas"].items()))
 print(json.dumps(seen), flush=True)
 os._exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from quorate.core.resource import Directory, File, Package, Resource, Unit
 from quorate.core.secret import SecretSpec
@@ -16,9 +17,17 @@ UNITS = "/etc/systemd/system"
 
 
 def api_files(
-    api: Api, *, user: str, summary: str, folder: str, address: str, workers: int, threads: int
+    api: Api,
+    *,
+    user: str,
+    summary: str,
+    folder: str,
+    address: str,
+    workers: int,
+    threads: int,
+    brought: Sequence[str] = (),
 ) -> list[File]:
-    """Write the settings of uWSGI, and the unit that runs it."""
+    """Write the settings of uWSGI, where it serves, and the unit."""
     values = {
         "name": api.name,
         "user": user,
@@ -27,16 +36,17 @@ def api_files(
         "port": api.port,
         "wsgi": api.wsgi,
         "health": re.escape(api.health),
+        "drain": api.drain,
+        "argv": api.argv,
+        "brought": brought,
         "streams": api.streams,
         "forks": api.forks,
         "workers": workers,
         "threads": threads,
         "ini": uwsgi_path(folder, api),
     }
-    return [
-        File(uwsgi_path(folder, api), render(__package__, "uwsgi.ini.j2", **values)),
-        File(unit_path(api), render(__package__, "api.service.j2", **values)),
-    ]
+    unit = File(unit_path(api), render(__package__, "api.service.j2", **values))
+    return [unit] if api.argv else [File(uwsgi_path(folder, api), render(__package__, "uwsgi.ini.j2", **values)), unit]
 
 
 def uwsgi_path(folder: str, api: Api) -> str:
@@ -58,7 +68,8 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
     """Everything but the running service: its first start belongs to `form`, behind the schema."""
     address = site.cloud.address(host)
     folder = service.config.rpartition("/")[0]
-    text = ini(merged(common(service, spec, site, host), service.options(spec, site, host)))
+    parts = (common(service, spec, site, host),) if service.oslo else ()
+    text = ini(merged(*parts, service.options(spec, site, host)))
     files = (File(service.config, text, mode=0o640, group=service.user), *service.files(spec))
     read = tuple(file.path for file in files)
     shared = service.shared(spec)
@@ -71,7 +82,7 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
     if shared:
         found.append(Directory(shared, 0o750, service.user, service.user, shared=True))
     for api in service.apis:
-        found += api_files(
+        own = api_files(
             api,
             user=service.user,
             summary=service.summary,
@@ -79,8 +90,10 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
             address=address,
             workers=spec.workers,
             threads=spec.threads if api.threaded else 1,
+            brought=service.brought(spec),
         )
-        inputs = (*read, uwsgi_path(folder, api), unit_path(api))
+        found += own
+        inputs = (*read, *(file.path for file in own))
         found.append(Unit(f"{api.name}.service", state="formed", inputs=inputs))
     for daemon in service.daemons_of(spec):
         found += [Package(name) for name in daemon.packages]
@@ -89,6 +102,7 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
             "user": service.user,
             "summary": service.summary,
             "argv": daemon.argv,
+            "brought": service.brought(spec),
         }
         found.append(File(unit_path(daemon), render(__package__, "daemon.service.j2", **values)))
         found.append(Unit(f"{daemon.name}.service", state="formed", inputs=(*read, unit_path(daemon))))

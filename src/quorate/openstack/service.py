@@ -35,24 +35,32 @@ class Api:
     """An API behind the proxy on the VIP, served by uWSGI.
 
     `kind`: of its endpoint. `type` and `path`: what the catalog says of it; empty: it is not listed. `wsgi`: the file
-    that holds the application. `private`: a path that wants a token, by which it is seen that tokens are validated
-    (`{project}`: the services' own); empty: none does. `health`: where the application says without a token that it
-    serves; while the server drains, uWSGI says no there. `forks`: it may be loaded before the processes are forked.
-    `threaded`: one process may serve several requests at a time; those that eventlet has patched may not. `streams`:
-    requests of unknown length (chunked), as uploads are.
+    that holds the application. `argv`: in place of uWSGI, a server of its own, which tells systemd when it serves, says
+    no to health checks while `drain` is there, and lets running requests end at SIGHUP. `private`: a path that wants a
+    token, by which it is seen that tokens are validated (`{project}`: the services' own); empty: none does. `granted`:
+    what it answers there to a good one. `health`: where the application says without a token that it serves. `forks`:
+    it may be loaded before the processes are forked. `threaded`: one process may serve several requests at a time;
+    those that eventlet has patched may not. `streams`: requests of unknown length (chunked), as uploads are.
     """
 
     name: str
     kind: str
     port: int
-    wsgi: str
+    wsgi: str = ""
+    argv: tuple[str, ...] = ()
     type: str = ""
     path: str = ""
     private: str = ""
+    granted: int = 200
     health: str = "/healthcheck"
     forks: bool = False
     threaded: bool = True
     streams: bool = False
+
+    @property
+    def drain(self) -> str:
+        """The file that is there while it takes its leave."""
+        return f"/run/{self.name}/drain"
 
     def url(self, vip: str) -> str:
         """Where clients find it; `%(project_id)s` in it is theirs to fill in."""
@@ -104,10 +112,12 @@ class Once:
 class Service(Generic[S]):
     """A service. `config`: the file that its options go to. `options`: what only this service needs.
 
-    `account`: the section of it that says who the service is at Keystone. `files`: what it reads beside `config`.
-    `reading`: a path, below the first API's, whose answer holds a list under `reading_key`; empty: drills have no
-    client for it. `messages`: it talks to others by messages. `shared`: a folder that every controller must see the
-    same of. `secrets`: what it shares with others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`;
+    `oslo`: it is read by oslo.config; else `options` are all that stands in it. `account`: the section of it that says
+    who the service is at Keystone. `files`: what it reads beside `config`. `reading`: a path, below the first API's,
+    whose answer holds a list under `reading_key`; empty: drills have no client for it. `messages`: it talks to others
+    by messages. `shared`: a folder that every controller must see the same of. `brought`: files that the operator
+    brings, the same ones to every controller, without which nothing of it can start; `bring`: what to do where they are
+    missing. `secrets`: what it shares with others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`;
     `own_groups`: those that its options give a name to, or that its lists leave out. `unwanted`: units that its
     packages bring and switch on, and nobody asked for.
     """
@@ -117,6 +127,7 @@ class Service(Generic[S]):
     packages: tuple[str, ...]
     config: str
     options: Callable[[S, Site, str], Sections]
+    oslo: bool = True
     apis: tuple[Api, ...] = ()
     daemons: tuple[Daemon, ...] = ()
     schemas: tuple[Schema, ...] = ()
@@ -127,6 +138,8 @@ class Service(Generic[S]):
     reading_key: str = ""
     messages: bool = False
     shared: Callable[[S], str] = lambda _spec: ""
+    brought: Callable[[S], tuple[str, ...]] = lambda _spec: ()
+    bring: str = ""
     needs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()

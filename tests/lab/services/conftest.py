@@ -12,8 +12,9 @@ import pytest
 from openstack.connection import Connection
 
 from lab.plane.machines import Plane, machines_up
+from lab.services import rings
 
-SERVICES = ("ceilometer", "cinder", "etcd", "glance", "heat", "neutron", "nova", "placement")
+SERVICES = ("ceilometer", "cinder", "etcd", "glance", "heat", "neutron", "nova", "placement", "swift")
 
 
 @pytest.fixture(scope="package")
@@ -32,6 +33,8 @@ def services(plane: Plane) -> Plane:
     """The same cloud with all services."""
     for name in SERVICES:
         plane.set_option(name, enabled=True)
+    rings.make(plane, plane.lab.machines()[0], "/tmp/rings")
+    rings.bring(plane, plane.lab.machines()[0], "/tmp/rings")
     plane.apply()
     return plane
 
