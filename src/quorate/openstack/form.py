@@ -8,6 +8,8 @@
 3. On all controllers that do not run it: start, and wait until every one of them serves. Where a file is missing that
    the operator brings it could not, and is left alone.
 
+4. On all controllers: what divides work among its members is restarted where not all that run take part.
+
 Evidence is the database itself and not a marker on one controller's disk, so that any controller can be lost between
 two runs. A database that cannot be asked while the service runs somewhere was formed once: nothing is done about it.
 """
@@ -22,7 +24,7 @@ from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
 from quorate.core.system import Site
 from quorate.openstack.accounts import accounts
-from quorate.openstack.judge import done
+from quorate.openstack.judge import done, left_out
 from quorate.openstack.options import connection
 from quorate.openstack.probe import Stored, View, stored_argument
 from quorate.openstack.programs import CLEAR, NAME_IT
@@ -49,7 +51,7 @@ def form(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str,
         step = Step(host=host, title=again.title, acts=(again,))
         waves.append(Wave(title=f"{service.name}: its account at Keystone", system=service.name, steps=(step,)))
     able = {name: view for name, view in seen.items() if all(view.brought.get(path) for path in service.brought(spec))}
-    return (*waves, *_start(service, able, units))
+    return (*waves, *_start(service, able, units), *_again(service, spec, seen))
 
 
 def clear(config: str, schema: Schema, user: str) -> Run:
@@ -118,6 +120,20 @@ def _start(service: AnyService, seen: Mapping[str, View], units: Sequence[str]) 
     )
     gate = Gate(system=service.name, members=tuple(idle), timeout=SETTLE)
     return (Wave(title=f"{service.name}: start", system=service.name, steps=steps, gate=gate),)
+
+
+def _again(service: AnyService, spec: ServiceSpec, seen: Mapping[str, View]) -> tuple[Wave, ...]:
+    """Which of them has lost its place cannot be seen; no client comes to any."""
+    waves = []
+    for daemon in service.daemons_of(spec):
+        if daemon.group and left_out(daemon, seen):
+            unit = f"{daemon.name}.service"
+            restart = SetUnit(name=unit, verb="restart", timeout=SETTLE)
+            hosts = tuple(name for name, view in seen.items() if _running(view, unit))
+            steps = tuple(Step(host=name, title=f"restart {daemon.name}", acts=(restart,)) for name in hosts)
+            gate = Gate(system=service.name, members=hosts, timeout=SETTLE)
+            waves.append(Wave(title=f"{service.name}: take part again", system=service.name, steps=steps, gate=gate))
+    return tuple(waves)
 
 
 def _running(view: View, unit: str) -> bool:

@@ -12,8 +12,11 @@ from http import HTTPStatus
 from quorate.core.observed import Unknown
 from quorate.core.system import Site
 from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, ok, unknown
-from quorate.openstack.probe import Down, Seen, Stored, View
-from quorate.openstack.service import AnyService, Api, ServiceSpec
+from quorate.openstack.probe import Down, Group, Seen, Stored, View
+from quorate.openstack.service import AnyService, Api, Daemon, ServiceSpec
+
+JOINING = 30.0
+"""Seconds in which one that has just been started takes its place among those that divide the work."""
 
 
 def judge(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str, View | Unknown]) -> Judgement:
@@ -25,6 +28,7 @@ def judge(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str
         *_schemas(service, seen),
         *_same_store(service.shared(spec), seen),
         *_same_files(service, spec, seen),
+        *_work(service, spec, seen),
     )
     return Judgement(merge(whole), members)
 
@@ -184,6 +188,27 @@ def _same_files(service: AnyService, spec: ServiceSpec, views: Mapping[str, View
         if len(by_digest) > 1:
             verdicts.append(failing(f"{path} is not the same everywhere ({_camps(by_digest)}): {service.bring}"))
     return verdicts
+
+
+def left_out(daemon: Daemon, views: Mapping[str, View | Unknown]) -> str:
+    """Say how many of those that run divide the work, where it is not all of them; empty: all, or not known."""
+    seen = {host: view for host, view in views.items() if isinstance(view, View)}
+    running = [view for view in seen.values() if _runs(daemon, view)]
+    groups = [group for view in running if isinstance(group := view.groups.get(daemon.name), Group)]
+    if not groups or len(groups) < len(running) or any(group.age < JOINING for group in groups):
+        return ""
+    members = max(group.members for group in groups)
+    return f"{members} of {len(running)} running {daemon.name} divide the work" if members < len(running) else ""
+
+
+def _runs(daemon: Daemon, view: View) -> bool:
+    return not isinstance(view.units, Unknown) and view.units.get(f"{daemon.name}.service") == "active"
+
+
+def _work(service: AnyService, spec: ServiceSpec, views: Mapping[str, View | Unknown]) -> list[Verdict]:
+    """Whoever was away for long has lost its place and does not come back by itself (options.coordination)."""
+    said = [left_out(daemon, views) for daemon in service.daemons_of(spec) if daemon.group]
+    return [failing(f"{words}: who was away for long does nothing until it is restarted") for words in said if words]
 
 
 def _camps(found: Mapping[str, list[str]]) -> str:

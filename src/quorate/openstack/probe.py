@@ -53,6 +53,14 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Group:
+    """How many members a group has, and for how many seconds this controller's process has been running."""
+
+    members: int
+    age: float
+
+
+@dataclass(frozen=True)
 class View:
     """One controller. `store`: the name that the shared folder has here; empty: none yet.
 
@@ -66,6 +74,7 @@ class View:
     schemas: Mapping[str, Stored | Down | Unknown]
     store: str | Down | Unknown
     brought: Mapping[str, str]
+    groups: Mapping[str, Group | Unknown]
 
 
 def questions(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> tuple[Question, ...]:
@@ -86,10 +95,17 @@ def questions(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
         "schemas": {one.database: _schema(service, one) for one in service.schemas},
         "shared": service.shared(spec),
         "brought": service.brought(spec),
+        "groups": {one.name: _place(site, one.group) for one in service.daemons_of(spec) if one.group},
         "config": service.config,
         "kept": f"/run/quorate-token-{service.name}",
     }
     return (Question("look", ("python3", "-c", LOOK, json.dumps(about)), timeout=3.0),)
+
+
+def _place(site: Site, group: str) -> Mapping[str, Any]:
+    """Where the members of a group are to be seen."""
+    place = site.endpoint("coordination")
+    return {"address": place.address, "port": place.port, "group": group}
 
 
 def _schema(service: AnyService, schema: Schema) -> Mapping[str, Any]:
@@ -123,6 +139,7 @@ def read(service: AnyService, answers: Answers) -> View:
         schemas={one.database: stored(_part(seen, "schemas", one.database)) for one in service.schemas},
         store=_store(_part(seen, "store")),
         brought=_brought(_part(seen, "brought")),
+        groups={daemon.name: _group(_part(seen, "groups", daemon.name)) for daemon in service.daemons if daemon.group},
     )
 
 
@@ -205,6 +222,18 @@ def _brought(seen: Mapping[str, Any] | Down | Unknown) -> Mapping[str, str]:
     """Those that could be seen."""
     files = {} if isinstance(seen, Down | Unknown) else seen
     return {str(path): digest for path, digest in files.items() if isinstance(digest, str)}
+
+
+def _group(seen: Mapping[str, Any] | Down | Unknown) -> Group | Unknown:
+    match seen:
+        case Unknown():
+            return seen
+        case Down(why=why):
+            return Unknown(why=why)
+    try:
+        return Group(int(seen["members"]), float(seen["age"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return Unknown(why=_SENSELESS)
 
 
 def _store(seen: Mapping[str, Any] | Down | Unknown) -> str | Down | Unknown:

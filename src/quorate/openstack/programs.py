@@ -68,17 +68,19 @@ for table in tables:
 """
 CLEAR = _SCHEMA + _CLEAR
 
-# Everything of one service: {units, account, apis, schemas, shared, brought, config, kept}, each part for itself.
+# Everything of one service: {units, account, apis, schemas, shared, brought, groups, config, kept}, each for itself.
 # Units: the state of each, and whether its main process is stopped (SIGSTOP): systemd calls that active.
 # Keystone: how it answers the service's own account. A password costs it a third of a second of a processor: the token
 # is kept (for root alone, gone at boot), and Keystone asked each time whether it is still good.
+# Groups: how many members each has, as etcd's gateway says, and how long its unit has been active.
 # APIs: what each says of its health, and to that account. Services remember good tokens themselves, so that their own
 # answer would not tell of a password that is wrong by now.
 _LOOK = """
-import hashlib, http.client, os, subprocess, threading, time
+import base64, hashlib, http.client, os, subprocess, threading, time
 about = json.loads(sys.argv[1])
 until = time.monotonic() + 2.2
-seen = {"units": {}, "account": {}, "apis": {}, "schemas": {}, "store": {}, "brought": {}}
+seen = {"units": {}, "account": {}, "apis": {}, "schemas": {}, "store": {}, "brought": {}, "groups": {}}
+since = {}
 def why(error):
     return str(error) or type(error).__name__
 def ask(place, method, path, headers={}, body=None, wait=1):
@@ -95,10 +97,11 @@ def stopped(pid):
     except OSError:
         return False
 def units():
-    show = ["systemctl", "show", "--property=Id,ActiveState,MainPID", *about["units"]]
+    show = ["systemctl", "show", "--property=Id,ActiveState,MainPID,ActiveEnterTimestampMonotonic", *about["units"]]
     for block in subprocess.run(show, capture_output=True, text=True).stdout.split("\\n\\n"):
         said = dict(line.split("=", 1) for line in block.split("\\n") if "=" in line)
         state = said["ActiveState"]
+        since[said["Id"]] = int(said["ActiveEnterTimestampMonotonic"]) / 1e6
         seen["units"][said["Id"]] = "stopped by a signal" if state == "active" and stopped(said["MainPID"]) else state
 def login(own, keystone, tokens):
     user = {"name": own["username"], "password": own["password"], "domain": {"id": own["user_domain_id"]}}
@@ -166,6 +169,19 @@ def brought():
             seen["brought"][path] = ""
         except OSError as error:
             print(why(error), file=sys.stderr)
+def group(name, one):
+    encoded = lambda text: base64.b64encode(text.encode()).decode()
+    key = "tooz/groups/" + one["group"]
+    body = json.dumps({"key": encoded(key + "/"), "range_end": encoded(key + "0"), "keys_only": True})
+    try:
+        status, _, text = ask((one["address"], one["port"]), "POST", "/v3/kv/range", {}, body)
+        if status != 200:
+            raise OSError("the coordination answers HTTP %s" % status)
+        keys = {row["key"] for row in json.loads(text).get("kvs", [])} - {encoded(key + "/")}
+        age = time.monotonic() - since[name + ".service"]
+        seen["groups"][name] = {"members": len(keys), "age": round(age, 1)}
+    except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+        seen["groups"][name] = {"unknown": why(error)}
 def schema(name, one):
     try:
         seen["schemas"][name] = stored(one)
@@ -178,7 +194,8 @@ def together(*tasks):
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
 together((units,), (store,), (brought,), *((health, *item) for item in about["apis"].items()))
-together((apis,), *((schema, *item) for item in about["schemas"].items()))
+schemas, groups = about["schemas"].items(), about["groups"].items()
+together((apis,), *((schema, *item) for item in schemas), *((group, *item) for item in groups))
 print(json.dumps(seen), flush=True)
 os._exit(0)
 """

@@ -70,7 +70,7 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
     folder = service.config.rpartition("/")[0]
     parts = (common(service, spec, site, host),) if service.oslo else ()
     text = ini(merged(*parts, service.options(spec, site, host)))
-    files = (File(service.config, text, mode=0o640, group=service.user), *service.files(spec))
+    files = (File(service.config, text, mode=0o640, group=service.user), *service.files(spec, site))
     read = tuple(file.path for file in files)
     shared = service.shared(spec)
     found: list[Resource] = [

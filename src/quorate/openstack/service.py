@@ -71,7 +71,8 @@ class Api:
 class Daemon:
     """A process that is no API; most talk by messages only. `wanted`: whether the cloud has it.
 
-    `kind`: what it offers. `frontend`: where clients come to it through the VIP all the same.
+    `kind`: what it offers. `frontend`: where clients come to it through the VIP all the same. `group`: in the
+    coordination, whose members, one of each controller, divide the work.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Daemon:
     wanted: Callable[[Any], bool] = lambda _spec: True
     kind: str = ""
     frontend: Frontend | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Service(Generic[S]):
     schemas: tuple[Schema, ...] = ()
     once: tuple[Once, ...] = ()
     account: str = "keystone_authtoken"
-    files: Callable[[S], tuple[File, ...]] = lambda _spec: ()
+    files: Callable[[S, Site], tuple[File, ...]] = lambda _spec, _site: ()
     reading: str = ""
     reading_key: str = ""
     messages: bool = False

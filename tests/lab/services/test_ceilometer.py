@@ -91,3 +91,21 @@ def test_a_wrong_password_is_named_and_mended(services: Plane, cloud: Connection
     services.wait_said("Keystone does not take the password of its own account")
     services.apply()
     services.wait_well(30)
+
+
+def test_an_agent_that_was_away_for_long_is_told_and_takes_part_again(services: Plane) -> None:
+    """Frozen for longer than its membership lasts, it runs on and polls nothing (docs/decisions/0016-telemetry.md)."""
+    services.wait_well(60)
+    unit = "ceilometer-agent-central"
+    services.lab.run("controller3", f"systemctl kill --signal=STOP --kill-whom=all {unit}")
+    try:
+        time.sleep(75)
+    finally:
+        services.lab.run("controller3", f"systemctl kill --signal=CONT --kill-whom=all {unit}")
+    services.wait_said(f"2 of 3 running {unit} divide the work", limit=40)
+    services.apply()
+    deadline = time.monotonic() + 30
+    while members(services, "controller1") != 3:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    services.wait_well(60)

@@ -29,6 +29,12 @@ FILES = "file:///var/lib/ceilometer/{what}.json?json&max_bytes=104857600&backup_
 EVENTS = ("file", "gnocchi", "http", "https", "notifier", "zaqar")
 SAMPLES = (*EVENTS, "opentelemetryhttp", "prometheus", "tcp", "udp")
 """Who takes what: entry points `ceilometer.event.publisher` and `ceilometer.sample.publisher`."""
+METERS = {
+    "image": ("image.size",),
+    "network": ("ip.floating",),
+    "volumev3": ("volume.size", "volume.snapshot.size", "volume.backup.size"),
+}
+"""What is polled, by whom the catalog must list: others would be missed, and logged, in each round."""
 
 
 class CeilometerSpec(ServiceSpec):
@@ -96,10 +102,12 @@ def _pipeline(what: str, publishers: list[str]) -> dict[str, Any]:
     }
 
 
-def _files(spec: CeilometerSpec) -> tuple[File, ...]:
+def _files(spec: CeilometerSpec, site: Site) -> tuple[File, ...]:
     """What is asked for, and what becomes of it."""
-    meters = ["image.size", "ip.floating", "volume.size", "volume.snapshot.size", "volume.backup.size"]
-    polling = {"sources": [{"name": "central", "interval": spec.interval_s, "meters": meters}]}
+    listed = {listing.type for claim in site.claims_on("identity") for listing in claim.listings}
+    meters = [meter for service, meters in METERS.items() if service in listed for meter in meters]
+    source = {"name": "central", "interval": spec.interval_s, "meters": meters}
+    polling = {"sources": [source] if meters else []}
     found = [
         File(f"{FOLDER}/polling.yaml", _yaml(polling)),
         File(f"{FOLDER}/pipeline.yaml", _yaml(_pipeline("meters", _of_samples(spec))), 0o640, group="ceilometer"),
@@ -125,7 +133,11 @@ SERVICE = Service(
     files=_files,
     daemons=(
         Daemon("ceilometer-agent-notification", ("/usr/bin/ceilometer-agent-notification",), kind="telemetry"),
-        Daemon("ceilometer-agent-central", ("/usr/bin/ceilometer-polling", "--polling-namespaces", "central")),
+        Daemon(
+            "ceilometer-agent-central",
+            ("/usr/bin/ceilometer-polling", "--polling-namespaces", "central"),
+            group="central-global",
+        ),
     ),
     messages=True,
     needs=("coordination",),
