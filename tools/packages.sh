@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install the Debian packages that the lab and its tests need; nothing where they are there already.
+# Install the Debian packages that the lab and its tests need, and those that are named; nothing where they are there already.
 set -eu
-wanted="memcached nutcracker libmemcached-tools debootstrap systemd-container iproute2 nftables openssh-client openssh-server procps"
+wanted="memcached nutcracker libmemcached-tools debootstrap systemd-container iproute2 nftables openssh-client openssh-server procps $*"
 missing=""
 for package in $wanted; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"

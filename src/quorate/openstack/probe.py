@@ -26,7 +26,7 @@ class Down:
 class Seen:
     """HTTP status of an API's health check, and of its answer to a token of the service's own.
 
-    In place of the latter: why there was no answer. `private` 0: nothing was asked.
+    In place of the latter: why there was no answer; 0: nothing was asked.
     """
 
     health: int

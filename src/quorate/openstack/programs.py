@@ -9,13 +9,20 @@ All that is asked of one service is one program: to start Python is most of what
 from __future__ import annotations
 
 # {config, section, database, migrations, brings, queries}: as the service itself, through the address and with the
-# account that its configuration names. `wanted` are the heads of alembic's branches in the installed programs, `found`
-# those in the database. Of an unfinished schema the tables are told, and whether any holds a row that it did not bring.
+# account that its configuration names. `wanted` are the heads of alembic's branches in the installed programs, or,
+# where `migrations` is a list, the last migration of each of Django's applications; `found` those in the database. Of
+# an unfinished schema the tables are told, and whether any holds a row that it did not bring.
 _SCHEMA = """
 import configparser, glob, json, re, sys, urllib.parse
+PACKAGES = "/usr/lib/python3/dist-packages/"
+def applications(about):
+    return {} if isinstance(about["migrations"], str) else {path.split("/")[-2]: path for path in about["migrations"]}
 def heads(about):
+    if apps := applications(about):
+        last = {app: max(glob.glob(PACKAGES + path + "/[0-9]*.py"), default="") for app, path in apps.items()}
+        return sorted(app + "." + path.split("/")[-1][:-3] for app, path in last.items() if path)
     made, followed = set(), set()
-    versions = "/usr/lib/python3/dist-packages/" + about["migrations"]
+    versions = PACKAGES + about["migrations"]
     field = re.compile(r"^(revision|down_revision|depends_on)\\b[^=\\n]*=\\s*(\\([^)]*\\)|\\[[^]]*\\]|.*)", re.M)
     for path in glob.glob(versions + "/**/*.py", recursive=True):
         for name, value in field.findall(open(path, encoding="utf-8").read()):
@@ -34,10 +41,15 @@ def connect(about, wait):
     return rows
 def look(about, rows, wanted):
     tables = sorted(name for name, in rows("SHOW TABLES"))
-    found = sorted(v for v, in rows("SELECT version_num FROM alembic_version")) if "alembic_version" in tables else []
+    found = []
+    if "alembic_version" in tables:
+        found = sorted(version for version, in rows("SELECT version_num FROM alembic_version"))
+    elif "django_migrations" in tables:
+        last = rows("SELECT app, MAX(name) FROM django_migrations GROUP BY app")
+        found = sorted(app + "." + name for app, name in last if app in applications(about))
     if found == wanted:
         return found, tables, True
-    made = {"alembic_version": "FALSE", **about["brings"]}
+    made = {"alembic_version": "FALSE", "django_migrations": "FALSE", **about["brings"]}
     query = "SELECT EXISTS(SELECT 1 FROM `%s` WHERE %s)"
     return found, tables, any(rows(query % (table, made.get(table, "TRUE")))[0][0] for table in tables)
 def stored(about):
@@ -74,7 +86,7 @@ CLEAR = _SCHEMA + _CLEAR
 # is kept (for root alone, gone at boot), and Keystone asked each time whether it is still good.
 # Groups: how many members each has, as etcd's gateway says, and how long its unit has been active.
 # APIs: what each says of its health, and to that account. Services remember good tokens themselves, so that their own
-# answer would not tell of a password that is wrong by now.
+# answer would not tell of a password that is wrong by now. Nothing is asked where no API wants a token.
 _LOOK = """
 import base64, hashlib, http.client, os, subprocess, threading, time
 about = json.loads(sys.argv[1])
@@ -149,11 +161,13 @@ def health(name, api):
         seen["apis"][name] = {"down": why(error)}
 def apis():
     serving = [name for name, said in seen["apis"].items() if "health" in said]
-    if serving or not about["apis"] and "active" in seen["units"].values():
+    tells = serving if any(api["private"] for api in about["apis"].values()) else ()
+    found = None
+    if tells or not about["apis"] and "active" in seen["units"].values():
         status, found = account()
         seen["account"] = {"status": status}
-        for name in serving:
-            seen["apis"][name].update(private=private(about["apis"][name], found))
+    for name in serving:
+        seen["apis"][name].update(private=private(about["apis"][name], found))
 def store():
     try:
         seen["store"] = {"store": open(about["shared"] + "/.quorate-store").read().strip()}

@@ -40,7 +40,9 @@ class Api:
     token, by which it is seen that tokens are validated (`{project}`: the services' own); empty: none does. `granted`:
     what it answers there to a good one. `health`: where the application says without a token that it serves. `forks`:
     it may be loaded before the processes are forked. `threaded`: one process may serve several requests at a time;
-    those that eventlet has patched may not. `streams`: requests of unknown length (chunked), as uploads are.
+    those that eventlet has patched may not. `streams`: requests of unknown length (chunked), as uploads are. `below`:
+    the path that it lies at, if not the root. `more`: lines of uWSGI's settings that only this one needs; `%(address)`
+    in them is the controller's own.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Api:
     forks: bool = False
     threaded: bool = True
     streams: bool = False
+    below: str = ""
+    more: tuple[str, ...] = ()
 
     @property
     def drain(self) -> str:
@@ -88,14 +92,15 @@ class Daemon:
 class Schema:
     """A database with its tables. The account has the database's name.
 
-    `section`: where the service's configuration says how to reach it. `migrations`: folder of alembic's versions, below
-    the distribution's Python packages. `sync`: brings it to the installed version. `brings`: table → condition (SQL)
-    that holds of rows which somebody made, where the schema brings rows of its own.
+    `section`: where the service's configuration says how to reach it. `migrations`: below the distribution's Python
+    packages, the folder of alembic's versions, or those of Django's migrations, one for each of its applications.
+    `sync`: brings it to the installed version. `brings`: table → condition (SQL) that holds of rows which somebody
+    made, where the schema brings rows of its own.
     """
 
     database: str
     section: str
-    migrations: str
+    migrations: str | tuple[str, ...]
     sync: tuple[str, ...]
     brings: Mapping[str, str] = field(default_factory=dict)
 

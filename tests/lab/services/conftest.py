@@ -14,7 +14,7 @@ from openstack.connection import Connection
 from lab.plane.machines import Plane, machines_up
 from lab.services import rings
 
-SERVICES = ("ceilometer", "cinder", "etcd", "glance", "heat", "neutron", "nova", "placement", "swift")
+SERVICES = ("ceilometer", "cinder", "etcd", "glance", "heat", "horizon", "neutron", "nova", "placement", "swift")
 
 
 @pytest.fixture(scope="package")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,7 +100,9 @@ def test_accounts_come_by_standard_input() -> None:
     assert not [word for word in act.argv if names_in(word)]
     about = json.loads(act.stdin)
     assert about["url"] == f"http://{CLOUD.address(HOST)}:5000/v3"
-    assert {user["name"] for user in about["users"]} == {service.name for service in SERVICES}
+    assert {user["name"] for user in about["users"]} == {
+        service.name for service in SERVICES if service.name != "horizon"
+    }
     assert len(json.loads(accounts.accounts(SITE, HOST, only="glance").stdin)["users"]) == 1
 
 
@@ -143,3 +146,29 @@ def test_keystone_comes_first_then_neutron_then_all_else() -> None:
     names = [system.name for system in in_order(SYSTEMS)]
     services = {"keystone", *(system.name for system in SERVICES)}
     assert [name for name in names if name in services][:2] == ["keystone", "neutron"]
+
+
+def test_of_djangos_applications_the_last_migration_of_each_counts(tmp_path: Path) -> None:
+    for name in ("auth/migrations/0001_initial.py", "auth/migrations/0012_longer.py", "auth/migrations/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    program: dict[str, Any] = {}
+    exec(programs._SCHEMA, program)  # noqa: S102
+    program["PACKAGES"] = f"{tmp_path}/"
+    about: dict[str, Any] = {"migrations": ["auth/migrations", "sessions/migrations"], "brings": {}}
+    assert program["heads"](about) == ["auth.0012_longer"]
+    (tmp_path / "sessions/migrations").mkdir(parents=True)
+    (tmp_path / "sessions/migrations/0001_initial.py").touch()
+    wanted = program["heads"](about)
+    assert wanted == ["auth.0012_longer", "sessions.0001_initial"]
+    applied = [["auth", "0012_longer"], ["plugin", "0007_its_own"], ["sessions", "0001_initial"]]
+    answers = {
+        "SHOW TABLES": [["django_migrations"], ["django_session"]],
+        "SELECT app, MAX(name) FROM django_migrations GROUP BY app": applied,
+        "SELECT EXISTS(SELECT 1 FROM `django_migrations` WHERE FALSE)": [[0]],
+        "SELECT EXISTS(SELECT 1 FROM `django_session` WHERE TRUE)": [[0]],
+    }
+    tables = ["django_migrations", "django_session"]
+    assert program["look"](about, answers.get, wanted) == (wanted, tables, True)
+    applied.pop()
+    assert program["look"](about, answers.get, wanted) == (["auth.0012_longer"], tables, False)
