@@ -15,7 +15,7 @@ help:
 	@echo "make lock    resolve the dependencies again into requirements.lock"
 
 demo: .venv/.ready packages
-	$(PY) demo/demo.py $(DEMO)
+	$(PY) -m demo.demo $(DEMO)
 
 # test_keystone_cache.py measures stalls to the millisecond: by itself, on a quiet machine (docs/operate/balancer.md).
 test: check packages

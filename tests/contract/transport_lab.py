@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 from lab import labs
-from quorate.cli.lab import packages
 from quorate.lab.lab import Lab
 from quorate.transport.ssh import SshTransport
 
@@ -41,7 +40,7 @@ def lab_machine() -> LabMachine:
     labs.take_down_stale()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(lab.down)
-    lab.up(folder, machines=1, subnet=labs.free_subnet(), packages=packages("trixie"))
+    lab.up(folder, machines=1, subnet=labs.free_subnet(), packages=labs.PACKAGES)
     config = folder / "no_ssh_config"
     config.touch()
     return LabMachine(lab, config)

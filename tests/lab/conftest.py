@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from lab import labs
-from quorate.cli.lab import packages
 from quorate.lab import needs
 from quorate.lab.lab import Lab
 
@@ -50,7 +49,7 @@ def session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Three machines of trixie with the whole control plane's packages, up for the whole session."""
     lab = Lab(labs.name(), progress=print)
     try:
-        lab.up(tmp_path_factory.mktemp("lab"), machines=3, subnet=labs.free_subnet(), packages=packages("trixie"))
+        lab.up(tmp_path_factory.mktemp("lab"), machines=3, subnet=labs.free_subnet(), packages=labs.PACKAGES)
         yield lab
     finally:
         lab.down()

@@ -1,4 +1,4 @@
-"""Names and subnets of the labs that tests make, so that no run meets another's, nor what a killed run left."""
+"""Names, subnets and image of the labs that tests make, so that no run meets another's, nor what a killed run left."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import re
 import subprocess
 from pathlib import Path
 
+from quorate.cli.lab import OPTIONAL, lines, packages
 from quorate.lab import sweep
 from quorate.lab.lab import Lab
 from quorate.lab.spec import Places
 
+PACKAGES = packages("trixie", lines(tuple(OPTIONAL)))
+"""Everything that any system wants: one image for all labs, for to build one takes longer than most tests."""
 _OURS = re.compile(r"test-(\d+)(-.*)?")
 
 

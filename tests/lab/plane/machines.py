@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lab import labs
+from quorate.cli.lab import OPTIONAL
 from quorate.lab.lab import Lab
 from quorate.model import secrets_file
 
@@ -139,9 +140,10 @@ def watching_argv(secrets: list[str], seen: set[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def machines_up(what_for: str, folder: Path, *words: str) -> Iterator[Plane]:
-    """Three fresh machines with a cloud file, taken down at the end. `words`: more for `lab up`."""
+def machines_up(what_for: str, folder: Path) -> Iterator[Plane]:
+    """Three fresh machines with a cloud file, taken down at the end. Optional systems are named there, switched off."""
     name = labs.name(what_for)
+    words = [word for optional in OPTIONAL for word in ("--with", optional)]
     up = subprocess.run(
         [QUORATE, "lab", "up", folder, "--name", name, "--subnet", labs.free_subnet(), *words],
         check=False,
@@ -151,7 +153,10 @@ def machines_up(what_for: str, folder: Path, *words: str) -> Iterator[Plane]:
     )
     assert up.returncode == 0, up.stdout + up.stderr
     try:
-        yield Plane(Lab(name), folder)
+        plane = Plane(Lab(name), folder)
+        for optional in OPTIONAL:
+            plane.set_option(optional, enabled=False)
+        yield plane
     finally:
         subprocess.run([QUORATE, "lab", "down", "--name", name], check=False, capture_output=True, timeout=120)
 

@@ -11,7 +11,7 @@ import requests
 from openstack.connection import Connection
 
 from lab.plane.machines import Plane
-from lab.services import rings
+from lab.plane.services import rings
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

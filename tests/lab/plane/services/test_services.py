@@ -15,7 +15,7 @@ from openstack.connection import Connection
 from openstack.exceptions import SDKException
 
 from lab.plane.machines import Plane
-from lab.services.dashboard import Person, own_server
+from lab.plane.services.dashboard import Person, own_server
 from quorate import systems
 from quorate.openstack.options import check
 from quorate.openstack.service import Api

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from lab.plane.machines import Plane
-from lab.services.dashboard import LOGIN, LOGOUT, PAGES, Person, own_server
+from lab.plane.services.dashboard import LOGIN, LOGOUT, PAGES, Person, own_server
 from quorate.systems.horizon.config import ROOT
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
