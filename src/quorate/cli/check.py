@@ -11,18 +11,27 @@ import click
 
 from quorate.cli import files, render
 from quorate.cli.options import cloud_option, output_option
-from quorate.core.system import AnySystem, enabled
-from quorate.errors import InvalidInput
+from quorate.core.observed import Unknown
+from quorate.core.system import AnySystem, enabled, site_of
+from quorate.engine import trials
+from quorate.errors import InvalidInput, Problem
 from quorate.model.cloud import Cloud
 from quorate.model.rules import Caution, warnings
 from quorate.model.schema import schema
+from quorate.transport.ssh import connect
 
 
 @click.command()
 @cloud_option
+@click.option(
+    "--hosts",
+    is_flag=True,
+    help="Also ask the controllers' installed programs about the files that they would get: an option that none of "
+    "them knows would do nothing. Writes nothing.",
+)
 @click.option("--schema", "schema_only", is_flag=True, help="Print the file's JSON schema, for editors, and end.")
 @output_option
-def command(cloud_file: Path, schema_only: bool, output: str) -> None:
+def command(cloud_file: Path, hosts: bool, schema_only: bool, output: str) -> None:
     """Find the mistakes in the cloud file, all at once.
 
     Where there are none, it names what works and will hurt one day, and why.
@@ -31,8 +40,9 @@ def command(cloud_file: Path, schema_only: bool, output: str) -> None:
       quorate check                                 the file ./cloud.yaml
       quorate check -c west/cloud.yaml              another one
       quorate check --schema > cloud.schema.json    let an editor complete and check while you type
+      quorate check --hosts                         are all options known to what the controllers have installed?
 
-    No host is contacted. Exit codes: 0 the file is right (there may be warnings), 2 it has mistakes.
+    Without --hosts no host is contacted. Exit codes: 0 the file is right (there may be warnings), 2 it has mistakes.
     """  # noqa: D301 - click's paragraph mark
     if schema_only:
         described = schema(files.specs())
@@ -40,12 +50,13 @@ def command(cloud_file: Path, schema_only: bool, output: str) -> None:
         return
     try:
         cloud, systems = files.load_cloud(cloud_file)
+        unsaid = _tried(cloud_file, cloud, systems) if hosts else ()
     except InvalidInput as error:
         if output == "json":
             render.result(as_data(error, ()), output, str)
             raise SystemExit(error.exit_code) from None
         raise
-    found = (*all_warnings(cloud, systems), *_to_fill_in(cloud_file, cloud, systems))
+    found = (*all_warnings(cloud, systems), *_to_fill_in(cloud_file, cloud, systems), *unsaid)
     render.result(as_data(None, found), output, lambda: as_text(cloud_file, cloud, systems, found))
 
 
@@ -67,6 +78,25 @@ def _to_fill_in(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) ->
         return ()
     names = files.missing_secrets(path, cloud, systems)
     return tuple(Caution(name, f"is missing in {path}; plan and apply need it") for name in names)
+
+
+def _tried(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:
+    """Hold the files to what is installed: InvalidInput has what is wrong with them. Returns what nobody could say."""
+    ways = {name: connect(cloud, name, cloud_file.absolute().parent) for name in cloud.names}
+    tried = trials.run(site_of(cloud, systems), systems, ways, render.progress)
+    wrong = [
+        Problem(f"{one.host}:{one.path}", 0, "", f"{line}: what is installed there does not know it")
+        for one in tried
+        if not isinstance(one.wrong, Unknown)
+        for line in one.wrong
+    ]
+    if wrong:
+        raise InvalidInput("options that would do nothing; nothing was changed", problems=wrong)
+    return tuple(
+        Caution(f"systems.{one.system}", f"{one.path} was held to no installed release: {one.host}: {one.wrong.why}")
+        for one in tried
+        if isinstance(one.wrong, Unknown)
+    )
 
 
 def as_data(error: InvalidInput | None, found: Sequence[Caution]) -> dict[str, Any]:

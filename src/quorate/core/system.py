@@ -122,6 +122,19 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """How the programs that a controller has installed are asked about a file before it is written.
+
+    `argv`, with `{file}` where the file is. It says on stderr what is wrong, each in a line of its own that begins with
+    `marks`, and ends with 1; with 0 where nothing is.
+    """
+
+    path: str
+    argv: tuple[str, ...]
+    marks: str
+
+
+@dataclass(frozen=True)
 class Blocked:
     """A system cannot be formed from this evidence; doing so could lose data or split the cluster."""
 
@@ -143,6 +156,7 @@ class System(Generic[S, V]):
     `settling`: what is well and yet not as redundant as it soon will be, in words; empty: nothing.
     `impact`: what people should know about the change from what the views show to the site, and no diff shows.
     `drills`: what of it can be hit, how it reacts, and its clients; None: drills know nothing of it.
+    `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
     name: str
@@ -165,6 +179,8 @@ class System(Generic[S, V]):
     settling: Callable[[S, Site, Mapping[str, V | Unknown]], str] = lambda _spec, _site, _views: ""
     impact: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
     drills: Drills[S] | None = None
+    trials: tuple[Trial, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
 
 AnySystem = System[Any, Any]
@@ -185,11 +201,16 @@ def enabled(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[AnySystem, ...]
     return in_order([s for s in systems if s.name in cloud.systems and cloud.systems[s.name].enabled])
 
 
-def unmet(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Finding, ...]:
-    """Tell what enabled systems need and no enabled one offers."""
+def misfits(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Finding, ...]:
+    """Tell which enabled systems this release cannot have, and what they need and no enabled one offers."""
     chosen = enabled(cloud, systems)
     offered = {kind for system in chosen for kind in system.offers}
-    return tuple(
+    too_old = tuple(
+        Finding(("systems", system.name), f"{system.name} cannot be set up on {cloud.os}: {why}")
+        for system in chosen
+        if (why := system.lacks.get(cloud.os))
+    )
+    return too_old + tuple(
         Finding(
             ("systems", system.name),
             f"{system.name} needs {kind!r}, which {other.name} offers, and that is no part of this cloud",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quorate.core.secret import reference
-from quorate.core.system import Site
+from quorate.core.system import Site, Trial
 from quorate.openstack.service import AnyService, Sections, ServiceSpec
 
 PROJECT = "service"
@@ -47,14 +47,21 @@ def ini(sections: Sections) -> str:
     return "\n".join(parts) + "\n"
 
 
-def check(service: AnyService) -> tuple[str, ...]:
-    """Ask the installed packages themselves whether they know every option that is set. Exit code 1: some they do not.
+def trials(service: AnyService) -> tuple[Trial, ...]:
+    """Ask the installed packages themselves whether they know every option that is set.
 
     They read past an option that they do not know, and so an old name does nothing. Source: oslo-config-validator.
     """
-    known = (word for name in (*service.namespaces, *NAMESPACES) for word in ("--namespace", name))
-    own = (word for name in service.own_groups for word in ("--exclude-group", name))
-    return ("oslo-config-validator", "--input-file", service.config, *known, *own)
+    if not service.oslo:
+        return ()
+    read = {service.config: (*service.namespaces, *NAMESPACES), **service.readers}
+    return tuple(_trial(path, namespaces, service.own_groups) for path, namespaces in read.items())
+
+
+def _trial(path: str, namespaces: Sequence[str], own_groups: Sequence[str]) -> Trial:
+    known = (word for name in namespaces for word in ("--namespace", name))
+    own = (word for name in own_groups for word in ("--exclude-group", name))
+    return Trial(path, ("oslo-config-validator", "--input-file", "{file}", *known, *own), "ERROR:root:")
 
 
 def common(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> Sections:

@@ -72,7 +72,7 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
     folder = service.config.rpartition("/")[0]
     parts = (common(service, spec, site, host),) if service.oslo else ()
     text = ini(merged(*parts, service.options(spec, site, host)))
-    files = (File(service.config, text, mode=0o640, group=service.user), *service.files(spec, site))
+    files = (File(service.config, text, mode=0o640, group=service.user), *service.files(spec, site, host))
     read = tuple(file.path for file in files)
     shared = service.shared(spec)
     found: list[Resource] = [
@@ -104,18 +104,19 @@ def resources(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
             "user": service.user,
             "summary": service.summary,
             "argv": daemon.argv,
+            "leaves": daemon.leaves,
             "brought": service.brought(spec),
         }
         found.append(File(unit_path(daemon), render(__package__, "daemon.service.j2", **values)))
         found.append(Unit(f"{daemon.name}.service", state="formed", inputs=(*read, unit_path(daemon))))
-    idle = (f"{daemon.name}.service" for daemon in service.daemons if not daemon.wanted(spec))
-    found += [Unit(name, state="stopped", enabled=False) for name in (*service.unwanted, *idle)]
+    # Daemons that the cloud does not have may be somebody else's on the same machine: they are left alone.
+    found += [Unit(name, state="stopped", enabled=False) for name in service.unwanted]
     return tuple(found)
 
 
 def endpoints(service: AnyService, spec: ServiceSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
     """Every API at the virtual IP, and what daemons offer."""
-    apis = (Endpoint(api.kind, cloud.vip, api.port, frontend(api)) for api in service.apis)
+    apis = (Endpoint(api.kind, cloud.vip, api.port, frontend(api), options=api.tells) for api in service.apis)
     others = (
         Endpoint(daemon.kind, cloud.vip, daemon.frontend.backend_port if daemon.frontend else 0, daemon.frontend)
         for daemon in service.daemons_of(spec)

@@ -42,7 +42,7 @@ class Api:
     it may be loaded before the processes are forked. `threaded`: one process may serve several requests at a time;
     those that eventlet has patched may not. `streams`: requests of unknown length (chunked), as uploads are. `below`:
     the path that it lies at, if not the root. `more`: lines of uWSGI's settings that only this one needs; `%(address)`
-    in them is the controller's own.
+    in them is the controller's own. `tells`: what others may know of it.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Api:
     streams: bool = False
     below: str = ""
     more: tuple[str, ...] = ()
+    tells: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def drain(self) -> str:
@@ -76,7 +77,7 @@ class Daemon:
     """A process that is no API; most talk by messages only. `wanted`: whether the cloud has it.
 
     `kind`: what it offers. `frontend`: where clients come to it through the VIP all the same. `group`: in the
-    coordination, whose members, one of each controller, divide the work.
+    coordination, whose members, one of each controller, divide the work. `leaves`: what it started goes on without it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Daemon:
     kind: str = ""
     frontend: Frontend | None = None
     group: str = ""
+    leaves: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class Service(Generic[S]):
     """A service. `config`: the file that its options go to. `options`: what only this service needs.
 
     `oslo`: it is read by oslo.config; else `options` are all that stands in it. `account`: the section of it that says
-    who the service is at Keystone. `files`: what it reads beside `config`. `reading`: a path, below the first API's,
+    who the service is at Keystone. `files`: what it reads beside `config`; `readers`: whose
+    options those hold that oslo.config reads, by path. `reading`: a path, below the first API's,
     whose answer holds a list under `reading_key`; empty: drills have no client for it. `messages`: it talks to others
     by messages. `shared`: a folder that every controller must see the same of. `brought`: files that the operator
     brings, the same ones to every controller, without which nothing of it can start; `bring`: what to do where they are
@@ -140,7 +143,8 @@ class Service(Generic[S]):
     schemas: tuple[Schema, ...] = ()
     once: tuple[Once, ...] = ()
     account: str = "keystone_authtoken"
-    files: Callable[[S, Site], tuple[File, ...]] = lambda _spec, _site: ()
+    files: Callable[[S, Site, str], tuple[File, ...]] = lambda _spec, _site, _host: ()
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reading: str = ""
     reading_key: str = ""
     messages: bool = False

@@ -10,10 +10,13 @@ from quorate.core.drill import Drills, Process, Workload
 from quorate.core.observed import Answers
 from quorate.core.system import Site, System
 from quorate.openstack import form, judge, probe, resources
-from quorate.openstack.options import identity_url
+from quorate.openstack.options import identity_url, trials
 from quorate.openstack.service import Service, ServiceSpec
 
 S = TypeVar("S", bound=ServiceSpec)
+
+LACKS = {"debian-12": "it has OpenStack 2022.2, and what is written here is for 2025.1, which Debian 13 has"}
+"""Where no service can be set up. Source: the versions of the packages (Nova 26 and 31)."""
 
 
 def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
@@ -46,6 +49,8 @@ def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
         needs=(*needs, *service.needs),
         after=("network",),  # of a live cloud Keystone is changed first, then Neutron, then all else
         settle=form.SETTLE,
+        trials=trials(service),
+        lacks=LACKS,
         drills=_drills(service),
     )
 

@@ -113,3 +113,11 @@ def test_what_a_system_needs_and_nobody_offers_is_a_mistake(tmp_path: Path) -> N
     assert f"cloud.yaml:{lines + 3}: systems.heat: heat needs 'messaging', which rabbitmq offers" in done.output
     assert "cache needs 'cache-servers', which memcached offers" in done.output
     assert "placement needs" not in done.output
+
+
+def test_what_an_older_release_lacks_is_refused_with_the_reason(tmp_path: Path) -> None:
+    cloud = tmp_path / "cloud.yaml"
+    cloud.write_text(MINIMAL.read_text().rstrip() + "\nos: debian-12\nsystems: {placement: {}}\n")
+    done = CliRunner().invoke(quorate, ["check", "-c", str(cloud)], env={"COLUMNS": "300"})
+    assert done.exit_code == 2
+    assert "systems.placement: placement cannot be set up on debian-12: it has OpenStack 2022.2" in done.output

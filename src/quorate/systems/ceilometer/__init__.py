@@ -102,7 +102,7 @@ def _pipeline(what: str, publishers: list[str]) -> dict[str, Any]:
     }
 
 
-def _files(spec: CeilometerSpec, site: Site) -> tuple[File, ...]:
+def _files(spec: CeilometerSpec, site: Site, _host: str) -> tuple[File, ...]:
     """What is asked for, and what becomes of it."""
     listed = {listing.type for claim in site.claims_on("identity") for listing in claim.listings}
     meters = [meter for service, meters in METERS.items() if service in listed for meter in meters]

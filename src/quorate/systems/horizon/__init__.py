@@ -12,6 +12,7 @@ from functools import partial
 
 from quorate.core.system import System
 from quorate.openstack import form, judge, probe
+from quorate.openstack.system import LACKS
 from quorate.systems.horizon.config import (
     KIND,
     SERVICE,
@@ -41,6 +42,7 @@ SYSTEM: System[HorizonSpec, probe.View] = System(
     needs=("database", "virtual-ip", "identity"),
     after=("network",),
     settle=form.SETTLE,
+    lacks=LACKS,
     warnings=warnings,
     drills=DRILLS,
 )

@@ -118,6 +118,7 @@ SERVICE = Service(
             8775,
             "/usr/bin/nova-metadata-wsgi",
             threaded=False,
+            tells={"secret": METADATA_SECRET},
         ),
     ),
     daemons=(

@@ -113,7 +113,7 @@ def _options(spec: SwiftSpec, site: Site, host: str) -> Sections:
     }
 
 
-def _files(spec: SwiftSpec, _site: Site) -> tuple[File, ...]:
+def _files(spec: SwiftSpec, _site: Site, _host: str) -> tuple[File, ...]:
     """What is the same on every machine of the object store."""
     hashed = {"swift_hash_path_suffix": reference(SUFFIX_SECRET)}
     if spec.hash_prefix:
