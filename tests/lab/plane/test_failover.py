@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from dataclasses import replace
@@ -16,7 +17,7 @@ from quorate.systems.keystone.workloads import workloads
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-RUNS = 5
+RUNS = int(os.environ.get("QUORATE_POWER_CUTS", "2"))
 RATE = 50.0
 
 
@@ -55,7 +56,7 @@ async def until_undisturbed(done: list[Operation]) -> None:
         assert time.monotonic() < deadline, "validations never went well before anything was broken"
 
 
-def test_power_of_vip_holder_and_writer_is_cut_five_times(plane: Plane) -> None:
+def test_power_of_vip_holder_and_writer_is_cut(plane: Plane) -> None:
     seconds = []
     for number in range(RUNS):
         plane.wait_well(180)
