@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ async def test_what_is_not_seen_in_time_hides_nothing_and_is_killed(tmp_path: Pa
     reply = await LocalTransport("c1").run(request.argv, request.stdin, timeout=observe.WAY + 2.0)
     answers = read_observed("c1", reply).answers["a"]
     assert answers["quick"] == Answer(code=0, out="here\n", err="")
-    assert answers["slow"] == Unknown(why="no answer within 2 s: python3")
+    assert isinstance(answers["slow"], Unknown)
+    assert re.fullmatch(r"no answer within [12][.0-9]* s: python3", answers["slow"].why)
     assert not os.path.exists(f"/proc/{note.read_text()}/cwd")  # noqa: ASYNC240, PTH110 - one look
 
 

@@ -52,14 +52,14 @@ class Plane:
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
-    def wait_well(self, limit: float = 120.0) -> None:
+    def wait_well(self, limit: float = 240.0) -> None:
         """Wait until `status` says ok."""
         deadline = time.monotonic() + limit
         while (looked := self.quorate("status", "--output", "json")).returncode:
             assert time.monotonic() < deadline, looked.stdout + looked.stderr
-            time.sleep(0.3)
+            time.sleep(1.0)  # looks cost the machines what they need to become well
 
-    def wait_said(self, *texts: str, limit: float = 10.0) -> float:
+    def wait_said(self, *texts: str, limit: float = 20.0) -> float:
         """Wait until `status` says all of it at once, which must be within so many seconds; give how many it took."""
         begun = time.monotonic()
         while True:
@@ -68,6 +68,7 @@ class Plane:
             assert took < limit, f"not all of {texts} within {limit:g} s: {said}"
             if all(text in said for text in texts):
                 return took
+            time.sleep(0.5)
 
     def wait_settled(self, limit: float = 120.0) -> None:
         """Wait until no cache is being filled any more: a fault before that is the second one."""

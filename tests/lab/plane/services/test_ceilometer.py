@@ -50,7 +50,7 @@ def wait_written(services: Plane, what: str, text: str, limit: float) -> list[di
 
 
 def test_all_central_agents_divide_the_work(services: Plane) -> None:
-    services.wait_well(60)
+    services.wait_well()
     deadline = time.monotonic() + 30
     while (found := members(services, "controller2")) != 3:
         assert time.monotonic() < deadline, f"{found} of 3 agents are in the group"
@@ -93,12 +93,12 @@ def test_a_wrong_password_is_named_and_mended(services: Plane, cloud: Connection
     cloud.identity.update_user(user.id, password="another one")
     services.wait_said("Keystone does not take the password of its own account")
     services.apply()
-    services.wait_well(30)
+    services.wait_well()
 
 
 def test_an_agent_that_lost_its_place_is_told_and_takes_part_again(services: Plane) -> None:
     """As one that was frozen for longer than its membership lasts does (docs/decisions/0016-telemetry.md)."""
-    services.wait_well(60)
+    services.wait_well()
     services.lab.run("controller3", f"python3 -c '{LOSE_ONE}'")
     services.wait_said("2 of 3 running ceilometer-agent-central divide the work", limit=40)
     services.apply()
@@ -106,4 +106,4 @@ def test_an_agent_that_lost_its_place_is_told_and_takes_part_again(services: Pla
     while members(services, "controller1") != 3:
         assert time.monotonic() < deadline
         time.sleep(1)
-    services.wait_well(60)
+    services.wait_well()

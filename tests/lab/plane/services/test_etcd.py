@@ -47,6 +47,6 @@ def test_a_member_that_lost_its_disk_is_taken_back(services: Plane) -> None:
     services.lab.run("controller2", f"systemctl stop etcd && rm -rf {DATA}")
     services.wait_said("2 of 3 members answer", "etcd.service is inactive")
     services.apply()
-    services.wait_well(60)
+    services.wait_well()
     known = services.lab.run("controller2", "python3 /run/lock.py 0")
     assert known.returncode == 0, known.stderr

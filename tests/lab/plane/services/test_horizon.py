@@ -27,7 +27,7 @@ CHECKED = 3.5
 @pytest.fixture
 def password(services: Plane) -> str:
     """The administrator's."""
-    services.wait_well(120)
+    services.wait_well()
     return services.secrets()["keystone.admin"]
 
 
@@ -53,7 +53,7 @@ def stopped(plane: Plane, machine: str) -> Iterator[None]:
         yield
     finally:
         plane.lab.run(machine, "systemctl start horizon")
-        plane.wait_well(90)
+        plane.wait_well()
 
 
 def test_a_session_is_good_at_every_controller_and_ends_at_all(services: Plane, password: str) -> None:
@@ -85,7 +85,7 @@ def test_a_session_goes_on_when_the_controller_where_it_began_serves_no_more(ser
         assert all(person.is_in(vip, path, title) for _ in range(6))
     finally:
         services.lab.run(VICTIM, "systemctl kill --signal=CONT --kill-whom=all horizon")
-    services.wait_well(60)
+    services.wait_well()
 
 
 def test_a_wrong_password_lets_nobody_in_and_another_name_is_refused(services: Plane, password: str) -> None:

@@ -25,7 +25,7 @@ def test_the_second_run_changes_nothing_and_everything_listens_where_it_should(b
 
 @pytest.mark.parametrize("fault", ["power-cut", "machine-frozen", "silent-cut"])
 def test_confirmed_messages_survive_the_loss_of_the_leader(broker: Plane, fault: str) -> None:
-    broker.wait_well(180)
+    broker.wait_well()
     (result,) = drill(broker, fault, "--on", LEADER, codes=(0, 1, 4))
     rows = {row["function"]: row for row in result["rows"]}
     assert result["lost"] == 0
@@ -40,11 +40,11 @@ def test_all_nodes_stopped_and_started_are_one_cluster_again(broker: Plane) -> N
         broker.lab.run(machine, "systemctl stop rabbitmq-server")
     assert "rabbitmq" in broker.quorate("plan").stdout
     broker.apply()
-    broker.wait_well(60)
+    broker.wait_well()
 
 
 def test_a_queue_of_an_older_set_up_is_named_and_removed_only_when_it_is_empty(broker: Plane) -> None:
-    broker.wait_well(60)
+    broker.wait_well()
     address = broker.lab.spec.slot(LEADER).address
     curl = f"curl --silent --fail --user old:old --json @- http://{address}:15672/api"
     make = "rabbitmqctl add_user old old; rabbitmqctl set_user_tags old management"
@@ -63,4 +63,4 @@ def test_a_queue_of_an_older_set_up_is_named_and_removed_only_when_it_is_empty(b
         broker.lab.run(LEADER, "rabbitmqctl purge_queue --vhost openstack conductor; rabbitmqctl delete_user old")
     broker.wait_said("conductor (0 messages)", limit=20)
     broker.apply()
-    broker.wait_well(60)
+    broker.wait_well()

@@ -67,7 +67,7 @@ def flavour(cloud: Connection) -> str:
 
 
 def test_everything_is_well_and_a_second_run_changes_nothing(services: Plane) -> None:
-    services.wait_well(60)
+    services.wait_well()
     assert services.apply()["changes"] == 0
 
 
@@ -140,7 +140,7 @@ def test_a_wrong_password_is_named_and_mended(services: Plane, cloud: Connection
     cloud.identity.update_user(user.id, password="another one")
     services.wait_said("Keystone does not take the password of its own account")
     services.apply()
-    services.wait_well(30)
+    services.wait_well()
 
 
 def test_a_store_that_is_another_one_is_named(services: Plane) -> None:
@@ -151,7 +151,7 @@ def test_a_store_that_is_another_one_is_named(services: Plane) -> None:
         services.wait_said("is not the same everywhere (controller1, controller3 ≠ controller2)")
     finally:
         services.lab.run("controller2", f"umount {folder}")
-    services.wait_well(30)
+    services.wait_well()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_apis_that_are_lost_on_one_controller_are_missed_by_nobody_for_long(
     services: Plane, cloud: Connection, break_it: str, mend_it: str, named: bool
 ) -> None:
     """All at once: whoever asks any of them is served by the other controllers."""
-    services.wait_well(60)
+    services.wait_well()
     token, project = str(cloud.auth_token), str(cloud.current_project_id)
     apis = [api for service in SERVICES for api in service.apis if api.private]
     paths = [f"http://{services.vip}:{api.port}{api.private.replace('{project}', project)}" for api in apis]
@@ -189,7 +189,7 @@ def test_apis_that_are_lost_on_one_controller_are_missed_by_nobody_for_long(
         finally:
             services.lab.run(VICTIM, f"{mend_it} {units}")
     assert not wrong, "requests failed that began later after the fault than the proxy needs to see it"
-    services.wait_well(60)
+    services.wait_well()
 
 
 def answer(url: str, token: str) -> int | str:
@@ -211,7 +211,7 @@ def test_servers_boot_before_and_after_the_power_of_a_controller_is_cut(services
 
     The client does as the command line does: whatever failed is asked for again.
     """
-    services.wait_well(60)
+    services.wait_well()
     compute = next(one for one in cloud.compute.services(binary="nova-compute") if one.host == VICTIM)
     cloud.compute.disable_service(compute)  # the machine that is lost is no compute node
     image = cloud.image.create_image("three", data=b"none", disk_format="raw", container_format="bare", wait=True)

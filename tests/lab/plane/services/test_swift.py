@@ -26,7 +26,7 @@ def status(url: str, token: str = "") -> int:
 
 
 def test_the_catalog_leads_to_it_and_tokens_are_validated(services: Plane, cloud: Connection) -> None:
-    services.wait_well(60)
+    services.wait_well()
     url = cloud.session.get_endpoint(service_type="object-store", interface="public")
     assert url == f"http://{services.vip}:8080/v1/AUTH_{cloud.current_project_id}"
     base, token = f"http://{services.vip}:8080", str(cloud.auth_token)
@@ -58,7 +58,7 @@ def test_a_ring_that_is_another_one_is_named(services: Plane) -> None:
         services.wait_said(f"{RING} is not the same everywhere (controller1, controller3 ≠ controller2)")
     finally:
         services.lab.run("controller2", f"cp /tmp/kept.ring.gz {RING}")
-    services.wait_well(30)
+    services.wait_well()
 
 
 def test_without_a_ring_nothing_is_started_and_the_remedy_is_told(services: Plane) -> None:
@@ -73,12 +73,12 @@ def test_without_a_ring_nothing_is_started_and_the_remedy_is_told(services: Plan
     finally:
         services.lab.run("controller3", f"mv /tmp/kept.ring.gz {RING}")
     services.apply()
-    services.wait_well(30)
+    services.wait_well()
 
 
 def test_nobody_notices_a_restart(services: Plane) -> None:
     """It says no to health checks before it stops, and lets running requests end."""
-    services.wait_well(60)
+    services.wait_well()
     with ThreadPoolExecutor(1) as pool:
         restart = pool.submit(services.lab.run, "controller1", f"systemctl restart {UNIT}")
         answers = []
@@ -87,4 +87,4 @@ def test_nobody_notices_a_restart(services: Plane) -> None:
             time.sleep(0.1)
     assert restart.result().returncode == 0, restart.result().stderr
     assert set(answers) == {200}
-    services.wait_well(30)
+    services.wait_well()
