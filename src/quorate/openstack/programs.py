@@ -82,10 +82,9 @@ CLEAR = _SCHEMA + _CLEAR
 
 # Everything of one service: {units, account, apis, schemas, shared, brought, groups, config, kept}, each for itself.
 # Units: the state of each, and whether its first process is stopped (SIGSTOP): systemd calls that active. Not by
-# `systemctl show`, for which systemd gathers all that it knows of a unit: with every service's units that is what a look
-# waits for on a busy controller.
+# `systemctl show`, for which systemd gathers all that it knows of a unit: on a busy controller a look waited for that.
 # Keystone: how it answers the service's own account. A password costs it a third of a second of a processor: the token
-# is kept (for root alone, gone at boot), and Keystone asked each time whether it is still good.
+# is kept (for root alone, gone at boot), and Keystone asked whether it is still good, every 15 s where looks are many.
 # Groups: how many members each has, as etcd's gateway says, and how long its unit has been active.
 # APIs: what each says of its health, and to that account. Services remember good tokens themselves, so that their own
 # answer would not tell of a password that is wrong by now. Nothing is asked where no API wants a token.
@@ -137,11 +136,14 @@ def account():
     url = urllib.parse.urlsplit(own["auth_url"])
     keystone, tokens = (url.hostname, url.port), url.path + "/auth/tokens?nocatalog"
     try:
-        found = json.load(open(about["kept"]))
+        found, age = json.load(open(about["kept"])), time.time() - os.stat(about["kept"]).st_mtime
     except (OSError, ValueError):
-        found = None
+        found, age = None, 0
     try:
+        if found and 0 <= age < 15:
+            return 200, found
         if found and ask(keystone, "GET", tokens, {"X-Auth-Token": found[0], "X-Subject-Token": found[0]})[0] == 200:
+            os.utime(about["kept"])
             return 200, found
         return login(own, keystone, tokens)
     except (OSError, http.client.HTTPException) as error:

@@ -18,7 +18,7 @@ from lab.plane.machines import Plane, drill, finding
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-KILLS = int(os.environ.get("QUORATE_KILLS", "3"))
+KILLS = int(os.environ.get("QUORATE_KILLS", "1"))
 """Moments at which a drill is killed."""
 LEFT = """
 nft list tables | grep -F quorate_drill

@@ -1,7 +1,4 @@
-"""The same lab with RabbitMQ, and then with all of OpenStack's services, too.
-
-Two cores carry all three machines: drills measure what clients notice before the services are there.
-"""
+"""The same lab with RabbitMQ, and then with OpenStack's services, too."""
 
 from __future__ import annotations
 
@@ -20,17 +17,42 @@ _HERE = Path(__file__).parent
 LAST = "test_servers_boot_before_and_after"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First what is measured before the services are there, last what leaves the cloud broken."""
+PHASES = ("test_messaging", "test_etcd", "test_swift", "test_ceilometer", "test_services", "test_horizon")
+"""In this order: first what is measured before the services are there."""
+ETCD, ON_MESSAGES = ("etcd",), ("etcd", "glance", "neutron")
+CORE = ("cinder", "heat", "horizon", "nova", "placement")
+UNITS = {
+    "swift": ("swift-proxy",),
+    "ceilometer": ("ceilometer-agent-notification", "ceilometer-agent-central"),
+}
+"""Of services that make room for those that come after them."""
 
-    def turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each phase by itself; the last of all is what leaves the cloud broken."""
+
+    def turn(item: pytest.Item) -> tuple[int, bool]:
         here = item.path.is_relative_to(_HERE)
-        return here, here and item.path.name != "test_messaging.py", item.name.startswith(LAST)
+        return PHASES.index(item.path.stem) + 1 if here else 0, False
+
+    def last(item: pytest.Item) -> bool:
+        return item.name.startswith(LAST)
 
     sharing = [number for number, item in enumerate(items) if item.path.is_relative_to(_HERE.parent)]
-    ordered = sorted((items[number] for number in sharing), key=turn)
+    ordered = sorted(sorted((items[number] for number in sharing), key=turn), key=last)
     for number, item in zip(sharing, ordered, strict=True):
         items[number] = item
+
+
+def switch(plane: Plane, *names: str) -> Plane:
+    """Have these services, of the optional ones, and RabbitMQ: two cores carry all three machines, and no more."""
+    for name in OPTIONAL:
+        plane.set_option(name, enabled=name in {"rabbitmq", *names})
+    idle = " ".join(unit for name, units in UNITS.items() if name not in names for unit in units)
+    for machine in plane.lab.machines():
+        plane.lab.run(machine, f"systemctl disable --now {idle}")
+    plane.apply()
+    return plane
 
 
 @pytest.fixture(scope="package")
@@ -41,26 +63,42 @@ def broker(plane: Plane) -> Plane:
     return plane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
+def etcd(broker: Plane) -> Plane:
+    """With etcd."""
+    return switch(broker, *ETCD)
+
+
+@pytest.fixture(scope="module")
+def swift(broker: Plane) -> Plane:
+    """With Swift's front end, and rings."""
+    first = broker.lab.machines()[0]
+    rings.make(broker, first, "/tmp/rings")
+    rings.bring(broker, first, "/tmp/rings")
+    return switch(broker, *ETCD, "swift")
+
+
+@pytest.fixture(scope="module")
+def ceilometer(broker: Plane) -> Plane:
+    """With telemetry, and services that it is told of."""
+    return switch(broker, *ON_MESSAGES, "ceilometer")
+
+
+@pytest.fixture(scope="module")
 def services(broker: Plane) -> Plane:
-    """The same cloud with all services."""
-    for name in OPTIONAL:
-        broker.set_option(name, enabled=True)
-    rings.make(broker, broker.lab.machines()[0], "/tmp/rings")
-    rings.bring(broker, broker.lab.machines()[0], "/tmp/rings")
-    broker.apply()
-    return broker
+    """With all others."""
+    return switch(broker, *ON_MESSAGES, *CORE)
 
 
 @pytest.fixture
-def cloud(services: Plane) -> Iterator[Connection]:
+def cloud(broker: Plane) -> Iterator[Connection]:
     """The administrator at the VIP."""
     made = openstack.connect(
         load_yaml_config=False,
         load_envvars=False,
-        auth_url=f"http://{services.vip}:5000/v3",
+        auth_url=f"http://{broker.vip}:5000/v3",
         username="admin",
-        password=services.secrets()["keystone.admin"],
+        password=broker.secrets()["keystone.admin"],
         project_name="admin",
         user_domain_id="default",
         project_domain_id="default",

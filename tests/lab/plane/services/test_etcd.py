@@ -21,32 +21,32 @@ time.sleep(float(sys.argv[1]))
 
 
 @pytest.fixture(autouse=True)
-def program(services: Plane) -> None:
+def program(etcd: Plane) -> None:
     """Bring the program to every machine."""
-    for machine in services.lab.machines():
-        services.lab.run(machine, "cat > /run/lock.py", stdin=LOCK)
+    for machine in etcd.lab.machines():
+        etcd.lab.run(machine, "cat > /run/lock.py", stdin=LOCK)
 
 
-def said(services: Plane, machine: str) -> str:
+def said(etcd: Plane, machine: str) -> str:
     """What a service on that machine is told that asks for the lock."""
-    done = services.lab.run(machine, "python3 /run/lock.py 0")
+    done = etcd.lab.run(machine, "python3 /run/lock.py 0")
     return done.stdout.strip() or done.stderr
 
 
-def test_a_lock_is_everybody_s_and_does_not_outlive_its_holder(services: Plane) -> None:
-    services.lab.run("controller1", "systemd-run --quiet --unit=holder python3 /run/lock.py 600")
+def test_a_lock_is_everybody_s_and_does_not_outlive_its_holder(etcd: Plane) -> None:
+    etcd.lab.run("controller1", "systemd-run --quiet --unit=holder python3 /run/lock.py 600")
     holds = "until journalctl --unit=holder --output=cat | grep -q True; do sleep 0.1; done"
-    assert services.lab.run("controller1", f"timeout 20 sh -c '{holds}'").returncode == 0
-    assert said(services, "controller2") == "False"
-    services.lab.run("controller1", "systemctl kill --signal=KILL holder")
+    assert etcd.lab.run("controller1", f"timeout 20 sh -c '{holds}'").returncode == 0
+    assert said(etcd, "controller2") == "False"
+    etcd.lab.run("controller1", "systemctl kill --signal=KILL holder")
     free = "until python3 /run/lock.py 0 | grep -q True; do sleep 0.2; done"
-    assert services.lab.run("controller3", f"timeout 20 sh -c '{free}'").returncode == 0
+    assert etcd.lab.run("controller3", f"timeout 20 sh -c '{free}'").returncode == 0
 
 
-def test_a_member_that_lost_its_disk_is_taken_back(services: Plane) -> None:
-    services.lab.run("controller2", f"systemctl stop etcd && rm -rf {DATA}")
-    services.wait_said("2 of 3 members answer", "etcd.service is inactive")
-    services.apply()
-    services.wait_well()
-    known = services.lab.run("controller2", "python3 /run/lock.py 0")
+def test_a_member_that_lost_its_disk_is_taken_back(etcd: Plane) -> None:
+    etcd.lab.run("controller2", f"systemctl stop etcd && rm -rf {DATA}")
+    etcd.wait_said("2 of 3 members answer", "etcd.service is inactive")
+    etcd.apply()
+    etcd.wait_well()
+    known = etcd.lab.run("controller2", "python3 /run/lock.py 0")
     assert known.returncode == 0, known.stderr
