@@ -80,11 +80,11 @@ def log_in(vip: str, password: str) -> None:
     """Fill in the form that a browser shows."""
     with requests.Session() as person:
         person.trust_env = False
-        login = f"http://{vip}/horizon/auth/login/"
+        login = f"http://{vip}/auth/login/"
         token = _TOKEN.search(person.get(login, timeout=15).text)
         form = {"region": "default", "username": "admin", "password": password}
         form["csrfmiddlewaretoken"] = token[1] if token else ""
-        page = person.post(f"{login}?next=/horizon/project/api_access/", form, timeout=30).text
+        page = person.post(f"{login}?next=/project/api_access/", form, timeout=30).text
     if "API Access" not in page:
         raise SystemExit("demo: the dashboard did not let us in")
 

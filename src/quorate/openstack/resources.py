@@ -40,7 +40,6 @@ def api_files(
         "argv": api.argv,
         "brought": brought,
         "streams": api.streams,
-        "below": api.below,
         "more": tuple(line.replace("%(address)", address) for line in api.more),
         "forks": api.forks,
         "workers": workers,

@@ -40,9 +40,9 @@ class Api:
     token, by which it is seen that tokens are validated (`{project}`: the services' own); empty: none does. `granted`:
     what it answers there to a good one. `health`: where the application says without a token that it serves. `forks`:
     it may be loaded before the processes are forked. `threaded`: one process may serve several requests at a time;
-    those that eventlet has patched may not. `streams`: requests of unknown length (chunked), as uploads are. `below`:
-    the path that it lies at, if not the root. `more`: lines of uWSGI's settings that only this one needs; `%(address)`
-    in them is the controller's own. `tells`: what others may know of it.
+    those that eventlet has patched may not. `streams`: requests of unknown length (chunked), as uploads are. `more`:
+    lines of uWSGI's settings that only this one needs; `%(address)` in them is the controller's own. `tells`: what
+    others may know of it.
     """
 
     name: str
@@ -58,7 +58,6 @@ class Api:
     forks: bool = False
     threaded: bool = True
     streams: bool = False
-    below: str = ""
     more: tuple[str, ...] = ()
     tells: Mapping[str, str] = field(default_factory=dict)
 

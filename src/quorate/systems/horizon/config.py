@@ -20,8 +20,6 @@ PORT = 80
 """Where browsers come, at the virtual IP."""
 SERVER_PORT = 8090
 """Where a controller's own server listens: it is not root, so that it may not have port 80."""
-ROOT = "/horizon"
-"""The path that Debian builds the scripts and styles for."""
 FOLDER = "/etc/openstack-dashboard"
 SETTINGS = f"{FOLDER}/local_settings.py"
 WSGI = f"{FOLDER}/quorate-wsgi.py"
@@ -30,7 +28,7 @@ _MANAGE = "/usr/share/openstack-dashboard/manage.py"
 
 
 class HorizonSpec(ServiceSpec):
-    """The dashboard, at `http://VIP/horizon/`. Part of the cloud where the file names it: `horizon: {}` will do."""
+    """The dashboard, at `http://VIP/`. Part of the cloud where the file names it: `horizon: {}` will do."""
 
     names: tuple[str, ...] = Field(
         default=(), description="Names by which browsers may come, beside the virtual IP: others are refused."
@@ -66,17 +64,13 @@ SERVICE = Service(
             WSGI,
             # A page through all of Django that needs neither Keystone nor the database; the form to log in would do as
             # well, and costs a processor seven times as much, nine times a second on three controllers.
-            health=f"{ROOT}/header/",
+            health="/header/",
             forks=True,
-            below=ROOT,
             more=(
-                "# Below the mount point, and at /static, where some styles look for fonts.",
+                "# Scripts and styles, as the package has put them together.",
                 "static-map = /static=/var/lib/openstack-dashboard/static",
                 "# No slow browser holds a thread of the application for a file.",
                 "offload-threads = 1",
-                "# Whoever names the virtual IP and no more.",
-                "plugin = router_redirect",
-                f"route-uri = ^/$ redirect:{ROOT}/",
                 "# The load balancer's checks name no host, which Django refuses.",
                 "route-if = empty:${HTTP_HOST} addvar:HTTP_HOST=%(address)",
                 "# Sessions that ran out stay in the database until somebody removes them.",
@@ -113,7 +107,7 @@ def resources(spec: HorizonSpec, site: Site, host: str) -> tuple[Resource, ...]:
         *(Package(name) for name in SERVICE.packages),
         File(SERVICE.config, ini(SERVICE.options(spec, site, host)), mode=0o640, group=SERVICE.user),
         File(SETTINGS, render(__package__, "local_settings.py.j2", config=SERVICE.config)),
-        File(WSGI, render(__package__, "wsgi.py.j2", root=ROOT)),
+        File(WSGI, render(__package__, "wsgi.py.j2")),
         *server,
         Unit(f"{_SERVER.name}.service", state="formed", inputs=inputs),
     )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from quorate.core.drill import Drills, Process, Workload
 from quorate.core.system import Site
-from quorate.systems.horizon.config import KIND, PORT, ROOT, SERVER_PORT, SERVICE, HorizonSpec
+from quorate.systems.horizon.config import KIND, PORT, SERVER_PORT, SERVICE, HorizonSpec
 
 ADMIN_SECRET = "keystone.admin"  # noqa: S105 - the name of a secret
-PAGE = f"{ROOT}/project/api_access/"
+PAGE = "/project/api_access/"
 """What the catalog lists: the page that every cloud has. Like all, it also shows the projects that Keystone knows."""
 
 
@@ -29,7 +29,7 @@ def workloads(_spec: HorizonSpec, site: Site) -> Sequence[Workload]:
             rate=1.0,
             settings={
                 "url": f"http://{site.cloud.vip}:{PORT}",
-                "login": f"{ROOT}/auth/login/",
+                "login": "/auth/login/",
                 "page": PAGE,
                 "user": "admin",
                 "secret": ADMIN_SECRET,

@@ -6,12 +6,12 @@ import re
 
 import requests
 
-from quorate.systems.horizon.config import ROOT, SERVER_PORT
+from quorate.systems.horizon.config import SERVER_PORT
 
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
-LOGIN = f"{ROOT}/auth/login/"
-LOGOUT = f"{ROOT}/auth/logout/"
-PAGES = {f"{ROOT}/project/": "Overview", f"{ROOT}/project/api_access/": "API Access", f"{ROOT}/identity/": "Projects"}
+LOGIN = "/auth/login/"
+LOGOUT = "/auth/logout/"
+PAGES = {"/project/": "Overview", "/project/api_access/": "API Access", "/identity/": "Projects"}
 """Path → what stands in the title. They ask Nova and others, the session, and Keystone."""
 
 

@@ -15,7 +15,6 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from lab.plane.machines import Plane
 from lab.plane.services.dashboard import LOGIN, LOGOUT, PAGES, Person, own_server
-from quorate.systems.horizon.config import ROOT
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
@@ -68,14 +67,14 @@ def test_a_session_is_good_at_every_controller_and_ends_at_all(services: Plane, 
     assert person.get(servers[1], LOGOUT).status_code == 302
     person.cookies = stolen
     for server in servers:
-        assert person.get(server, f"{ROOT}/project/api_access/").status_code == 302, "it was believed after its end"
+        assert person.get(server, "/project/api_access/").status_code == 302, "it was believed after its end"
 
 
 def test_a_session_goes_on_when_the_controller_where_it_began_serves_no_more(services: Plane, password: str) -> None:
     person = Person()
     person.login(own_server(services.lab.spec.slot(VICTIM).address), password)
     vip = f"http://{services.vip}"
-    path, title = f"{ROOT}/project/api_access/", PAGES[f"{ROOT}/project/api_access/"]
+    path, title = "/project/api_access/", PAGES["/project/api_access/"]
     with stopped(services, VICTIM):
         for _ in range(6):  # the proxy asks one controller after the other
             assert person.is_in(vip, path, title), "it was stopped in order, which clients do not notice"
@@ -111,7 +110,7 @@ def test_a_browser_logs_in_looks_around_and_out(services: Plane, password: str, 
     assert not wrong
     browser.get(f"http://{services.vip}{LOGOUT}")
     waiting.until(lambda seen: seen.find_elements(By.ID, "id_password"))
-    browser.get(f"http://{services.vip}{ROOT}/identity/")
+    browser.get(f"http://{services.vip}/identity/")
     assert LOGIN in browser.current_url
 
 

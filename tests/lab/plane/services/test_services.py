@@ -23,7 +23,6 @@ from quorate.openstack.service import Api
 from quorate.systems.cinder import SERVICE as CINDER
 from quorate.systems.glance import SERVICE as GLANCE
 from quorate.systems.heat import SERVICE as HEAT
-from quorate.systems.horizon.config import ROOT
 from quorate.systems.neutron import SERVICE as NEUTRON
 from quorate.systems.nova import SERVICE as NOVA
 from quorate.systems.placement import SERVICE as PLACEMENT
@@ -55,7 +54,7 @@ def booted(cloud: Connection, image: str) -> bool:
 def goes_on(person: Person, vip: str) -> bool:
     """Whether who is logged in gets his page."""
     with contextlib.suppress(requests.RequestException):
-        return person.is_in(f"http://{vip}", f"{ROOT}/project/api_access/", "API Access")
+        return person.is_in(f"http://{vip}", "/project/api_access/", "API Access")
     return False
 
 

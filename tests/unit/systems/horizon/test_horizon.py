@@ -94,7 +94,7 @@ class Dashboard:
         if request.url.path.endswith("/login/"):
             return httpx.Response(200, text='<input type="hidden" name="csrfmiddlewaretoken" value="t0ken">')
         assert request.headers["cookie"] == "sessionid=s1"
-        return httpx.Response(self.status, text='<a href="/horizon/auth/logout/">Sign Out</a>')
+        return httpx.Response(self.status, text='<a href="/auth/logout/">Sign Out</a>')
 
 
 @pytest.fixture
