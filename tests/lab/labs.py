@@ -15,7 +15,7 @@ from quorate.lab.lab import Lab
 from quorate.lab.spec import Places
 
 PACKAGES = packages("trixie", lines(tuple(OPTIONAL)))
-"""Everything that any system wants: one image for all labs, for to build one takes longer than most tests."""
+"""What all systems want by default: one image for most labs, for to build one takes longer than most tests."""
 _OURS = re.compile(r"test-(\d+)(-.*)?")
 
 
