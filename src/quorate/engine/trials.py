@@ -18,7 +18,10 @@ WITHIN = 60.0
 """Seconds for one file: such programs load all that a service has installed."""
 _TRY = """\
 umask 077
-file=$(mktemp) && trap 'rm -f "$file"' EXIT && cat >"$file" || exit 2
+file=$(mktemp) || exit 2
+trap 'rm -f "$file"' EXIT
+trap 'exit 2' HUP INT TERM
+cat >"$file" || exit 2
 """
 
 
@@ -37,9 +40,11 @@ async def try_files(
 ) -> list[Tried]:
     """Try every file that can be tried, as the first controller would get it which can say.
 
-    Secrets are not among what is sent: their names stand in their places.
+    Secrets are not among what is sent: their names stand in their places. Who could not be reached is not waited for
+    again.
     """
     found = []
+    silent: dict[str, Unknown] = {}
     for system in enabled(site.cloud, systems):
         for trial in system.trials:
             if trial.path not in texts_of(site, system, site.cloud.names[0]):
@@ -47,7 +52,8 @@ async def try_files(
             progress(f"asking about {trial.path}")
             tried: Tried | None = None
             for host, transport in transports.items():
-                tried = Tried(system.name, trial.path, host, await _try(site, system, trial, transport))
+                wrong = silent.get(host) or await _try(site, system, trial, transport, silent)
+                tried = Tried(system.name, trial.path, host, wrong)
                 if not isinstance(tried.wrong, Unknown):
                     break
             if tried is not None:
@@ -61,13 +67,16 @@ def texts_of(site: Site, system: AnySystem, host: str) -> dict[str, str]:
     return {one.path: one.content for one in resources if isinstance(one, File)}
 
 
-async def _try(site: Site, system: AnySystem, trial: Trial, transport: Transport) -> tuple[str, ...] | Unknown:
+async def _try(
+    site: Site, system: AnySystem, trial: Trial, transport: Transport, silent: dict[str, Unknown]
+) -> tuple[str, ...] | Unknown:
     text = texts_of(site, system, transport.host)[trial.path]
     command = " ".join('"$file"' if word == "{file}" else shlex.quote(word) for word in trial.argv)
     try:
         done = await transport.run(("sh", "-c", f"{_TRY}{command}"), text.encode(), timeout=WITHIN)
     except Unreachable as error:
-        return Unknown(why=error.why)
+        silent[transport.host] = Unknown(why=error.why)
+        return silent[transport.host]
     lines = done.err.decode(errors="replace").splitlines()
     wrong = tuple(line.removeprefix(trial.marks) for line in lines if line.startswith(trial.marks))
     if done.code not in {0, 1} or (done.code and not wrong):

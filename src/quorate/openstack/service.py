@@ -121,12 +121,12 @@ class Service(Generic[S]):
     """A service. `config`: the file that its options go to. `options`: what only this service needs.
 
     `oslo`: it is read by oslo.config; else `options` are all that stands in it. `account`: the section of it that says
-    who the service is at Keystone. `files`: what it reads beside `config`; `readers`: whose
-    options those hold that oslo.config reads, by path. `reading`: a path, below the first API's,
-    whose answer holds a list under `reading_key`; empty: drills have no client for it. `messages`: it talks to others
-    by messages. `shared`: a folder that every controller must see the same of. `brought`: files that the operator
-    brings, the same ones to every controller, without which nothing of it can start; `bring`: what to do where they are
-    missing. `secrets`: what it shares with others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`;
+    who the service is at Keystone. `files`: what it reads beside `config`; `readers`: whose options those hold that
+    oslo.config reads, by path. `reading`: a path, below the first API's, whose answer holds a list under
+    `reading_key`; empty: drills have no client for it. `messages`: it talks to others by messages. `shared`: a folder
+    that every controller must see the same of. `brought`: files that the operator brings, the same ones to every
+    controller, without which nothing of it can start; `bring`: what to do where they are missing.
+    `secrets`: what it shares with others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`;
     `own_groups`: those that its options give a name to, or that its lists leave out. `unwanted`: units that its
     packages bring and switch on, and nobody asked for.
     """

@@ -32,7 +32,10 @@ def test_a_plain_set_is_what_the_parser_makes_of_it(words: list[bytes], end: byt
     short = plain_set(line + end, 0, LIMIT)
     if short is not None:
         whole = parse(line, LIMIT)
-        assert short.line.split() == [*whole.line.rstrip().split(b" ")[:2], *short.line.rstrip().split(b" ")[2:]]
+        assert short.line.rstrip().split(b" ") == [
+            *whole.line.rstrip().split(b" ")[:2],
+            *short.line.rstrip().split(b" ")[2:],
+        ]
         assert [int(n) for n in short.line.rstrip().split(b" ")[2:]] == [
             int(n) for n in whole.line.rstrip().split(b" ")[2:]
         ]

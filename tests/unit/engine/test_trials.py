@@ -73,3 +73,13 @@ def test_what_nobody_could_say_is_unknown(said: Completed | None, why: str) -> N
     found, _ = tried(said)
     assert isinstance(found.wrong, Unknown)
     assert why in found.wrong.why
+
+
+def test_who_cannot_be_reached_is_not_waited_for_again() -> None:
+    names = ("cache", "galera", "glance", "keystone", "placement")
+    cloud = build(builtin("three", {name: {} for name in names}), SYSTEMS)
+    silent, other = Way("controller1", None), Way("controller2", Completed(0, b"", b""))
+    ways: dict[str, Transport] = {way.host: way for way in (silent, other)}
+    found = run(site_of(cloud, SYSTEMS), SYSTEMS, ways, lambda _line: None)
+    assert [one.wrong for one in found] == [(), ()]
+    assert (len(silent.given), len(other.given)) == (1, 2)

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from enum import Enum
 
 from quorate.core.act import Run, SetUnit
 from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
+from quorate.core.stand import Stand, stand
 from quorate.core.system import Blocked, Formation, Site
 from quorate.systems.etcd.config import JOINING, PORT, UNIT, EtcdSpec, initial_cluster, peer_url
 from quorate.systems.etcd.probe import Said, View
@@ -58,33 +58,14 @@ if not any(not one.get("name") for one in there):
 """
 
 
-class Stand(Enum):
-    """What one controller is, as far as forming goes."""
-
-    UNKNOWN = "not known"
-    RUNNING = "in a cluster"
-    STARTING = "starting"
-    FRESH = "fresh"
-    HOLDER = "stopped, with data"
-
-
-def stand(view: View | Unknown) -> Stand:
-    """Say what a controller is. In doubt it is UNKNOWN: a cluster may live there."""
-    if isinstance(view, Unknown):
-        return Stand.UNKNOWN
-    if isinstance(view.said, Said):
-        return Stand.RUNNING
-    if view.unit == "activating":
-        return Stand.STARTING
-    if view.unit not in {"inactive", "failed"} or isinstance(view.data, Unknown):
-        return Stand.UNKNOWN
-    return Stand.HOLDER if view.data else Stand.FRESH
+def _stand(view: View | Unknown) -> Stand:
+    return Stand.UNKNOWN if isinstance(view, Unknown) else stand(view.unit, view.data, runs=isinstance(view.said, Said))
 
 
 def form(_spec: EtcdSpec, site: Site, views: Mapping[str, View | Unknown]) -> Formation:
     """Decide what brings every controller into one cluster, or why that cannot be decided."""
     names = site.cloud.names
-    stands = {host: stand(views[host]) for host in names}
+    stands = {host: _stand(views[host]) for host in names}
     evidence = tuple(_evidence(host, stands[host], views[host]) for host in names)
     running, holders, fresh = (
         [host for host in names if stands[host] is one] for one in (Stand.RUNNING, Stand.HOLDER, Stand.FRESH)

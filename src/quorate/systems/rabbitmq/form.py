@@ -20,11 +20,11 @@ until then. That loses no message; who waits for a node that never comes back is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
 
 from quorate.core.act import Run, SetUnit
 from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
+from quorate.core.stand import Stand, stand
 from quorate.core.system import Blocked, Formation, Site
 from quorate.systems.rabbitmq.config import ACCOUNTS_UNIT, NODES_PORT, UNIT, VHOST, RabbitSpec
 from quorate.systems.rabbitmq.probe import Said, View, classic_in, disagreement, listed, running_in
@@ -44,33 +44,14 @@ echo "no node answers at $*: this one would begin a cluster of its own" >&2; exi
 """At the last moment before a start: whether others run, as the plan took for granted."""
 
 
-class Stand(Enum):
-    """What one controller is, as far as forming goes."""
-
-    UNKNOWN = "not known"
-    RUNNING = "in a cluster"
-    STARTING = "starting"
-    FRESH = "fresh"
-    HOLDER = "stopped, with data"
-
-
-def stand(view: View | Unknown) -> Stand:
-    """Say what a controller is. In doubt it is UNKNOWN: a cluster may live there."""
-    if isinstance(view, Unknown):
-        return Stand.UNKNOWN
-    if isinstance(view.said, Said):
-        return Stand.RUNNING
-    if view.unit == "activating":
-        return Stand.STARTING
-    if view.unit not in {"inactive", "failed"} or isinstance(view.data, Unknown):
-        return Stand.UNKNOWN
-    return Stand.HOLDER if view.data else Stand.FRESH
+def _stand(view: View | Unknown) -> Stand:
+    return Stand.UNKNOWN if isinstance(view, Unknown) else stand(view.unit, view.data, runs=isinstance(view.said, Said))
 
 
 def form(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> Formation:
     """Decide what brings every controller into one cluster, or why that cannot be decided."""
     names = site.cloud.names
-    stands = {host: stand(views[host]) for host in names}
+    stands = {host: _stand(views[host]) for host in names}
     evidence = tuple(_evidence(host, stands[host], views[host]) for host in names)
     holders = [host for host in names if stands[host] is Stand.HOLDER]
     fresh = [host for host in names if stands[host] is Stand.FRESH]
