@@ -79,7 +79,7 @@ async def life(machines: Machines, fault: Fault) -> None:
     assert await machines.left() == {}
     await machines.do(fault.set_up)
     assert not await machines.took(fault)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     await machines.until(fault, took=True)
     await machines.cure(fault.heal)
     assert not await machines.took(fault)
@@ -107,7 +107,7 @@ async def test_what_cuts_a_controller_off_ends_by_itself(machines: Machines, kin
 @pytest.mark.parametrize("kind", [*ON_PROCESS, *PARTITIONS, *CUTS, "memory-pressure"])
 async def test_nobody_comes_to_heal_it(machines: Machines, kind: str) -> None:
     fault = machines.fault(kind, B, hold=2.5 if kind in CUTS else 0.5, slack=1.5)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     await machines.until(fault, took=True)
     await machines.until(fault, took=False)
     await machines.nothing_left()
@@ -133,7 +133,7 @@ async def test_nobody_comes_to_tear_a_file_system_down(machines: Machines) -> No
 async def test_what_is_done_from_outside(machines: Machines, kind: str) -> None:
     fault = machines.fault(kind, B, ground=GROUND)
     await machines.cure(fault.heal)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     hit = {status.name for status in machines.lab.status() if (status.power, status.cable) != ("on", "plugged")}
     assert hit == set(fault.hosts)
     await machines.cure((*fault.heal, *fault.heal))
@@ -150,7 +150,7 @@ async def test_rolling_restarts_everything(machines: Machines) -> None:
 
 async def test_a_way_out_that_a_system_knows_undoes_itself_too(machines: Machines) -> None:
     fault = machines.fault("standby", B, hold=0.5, slack=0.5)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     await machines.shell(B, "while [ -e /run/away ]; do sleep 0.05; done")
     await machines.nothing_left()
 
@@ -160,7 +160,7 @@ async def test_a_clock_that_may_not_be_set_is_said_to_be_so(machines: Machines) 
     bits = int(await machines.shell(B, "sed -n 's/^CapBnd:\\s*//p' /proc/1/status"), 16)
     assert not bits >> 25 & 1, "this machine could set the clock of its host"
     fault = machines.fault("clock-moved", B)
-    assert (await machines.do(fault.inject)).startswith("unsupported: ")
+    assert (await machines.inject(fault)).startswith("unsupported: ")
     assert not await machines.took(fault)
     await machines.cure(fault.heal)
     await machines.nothing_left()
@@ -168,7 +168,7 @@ async def test_a_clock_that_may_not_be_set_is_said_to_be_so(machines: Machines) 
 
 async def test_a_killed_process_is_left_to_its_manager(machines: Machines) -> None:
     fault = machines.fault("cache-killed", B)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     await machines.shell(B, f"while ! systemctl is-active --quiet {CACHE.unit}; do sleep 0.05; done")
     assert await machines.took(fault)  # another one runs: the one that was killed is gone
     await machines.cure(fault.heal)
@@ -184,7 +184,7 @@ async def test_what_goes_with_it_comes_back_with_it(machines: Machines) -> None:
         B, f"mkdir -p /run/systemd/system; {make}; systemctl daemon-reload; systemctl start {follower}"
     )
     fault = machines.fault("web-stopped", B)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     assert await machines.shell(B, f"systemctl is-active {follower} || :") == "inactive"
     await machines.cure(fault.heal)
     assert await machines.shell(B, f"systemctl is-active {follower} {idle} || :") == "active\ninactive"
@@ -207,7 +207,7 @@ async def test_a_deaf_port_hears_only_its_own_host(machines: Machines) -> None:
     where = machines.lab.address(B)
     fault = machines.fault("web-port-deaf", B)
     assert await machines.call(A, where, WEB.port) == "answered"
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     assert [await machines.call(host, where, WEB.port) for host in (A, B, C)] == ["hung", "answered", "hung"]
     await machines.cure(fault.heal)
     assert await machines.call(A, where, WEB.port) == "answered"
@@ -215,7 +215,7 @@ async def test_a_deaf_port_hears_only_its_own_host(machines: Machines) -> None:
 
 async def test_a_frozen_process_takes_connections_and_says_nothing(machines: Machines) -> None:
     fault = machines.fault("web-frozen", B)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     assert await machines.call(A, machines.lab.address(B), WEB.port) == "hung"
     await machines.cure(fault.heal)
     assert await machines.call(A, machines.lab.address(B), WEB.port) == "answered"
@@ -241,7 +241,7 @@ async def heard(machines: Machines) -> set[str]:
 )
 async def test_who_hears_whom(machines: Machines, kind: str, talking: set[str]) -> None:
     fault = machines.fault(kind, B)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     assert await heard(machines) == talking
     assert await machines.call(A, machines.lab.address(B), 22) == "answered"  # an operator may sit on a controller
     await machines.cure(fault.heal)
@@ -253,7 +253,7 @@ async def test_an_address_that_moves_about_is_dropped_with_its_holder(machines: 
     await machines.shell(B, f"ip address add {vip}/24 dev eth0")
     assert await machines.call(A, vip, WEB.port) == "answered"
     fault = machines.fault("one-way-out", B)  # nobody hears B, at whatever address
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     assert await machines.call(A, vip, WEB.port) == "hung"
     await machines.cure(fault.heal)
     assert await machines.call(A, vip, WEB.port) == "answered"
@@ -265,7 +265,7 @@ async def test_a_full_disk_keeps_what_was_written_on_it(machines: Machines) -> N
     before = await machines.shell(B, f"stat -c '%u:%g %a' {FOLDER.path} {FOLDER.path}/a/file")
     await machines.do(fault.set_up)
     await machines.shell(B, f"echo new > {FOLDER.path}/a/new; rm {FOLDER.path}/a/file")
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     assert await machines.shell(B, f"head -c 100000 /dev/zero > {FOLDER.path}/more && echo room || echo full") == "full"
     await machines.cure((*fault.heal, *fault.tear_down))
     assert (
@@ -291,7 +291,7 @@ async def test_a_database_outlives_a_full_disk(machines: Machines) -> None:
     await machines.do(fault.set_up)
     await machines.shell(C, "mariadb -e 'INSERT INTO test.t VALUES (NULL, 2)'")
     before = await machines.shell(C, owners)
-    await machines.do(fault.inject)
+    await machines.inject(fault)
     assert "The table 't' is full" in await machines.shell(C, f"timeout 10 {fill} 2>&1 || :")
     await machines.cure(fault.heal)
     await machines.shell(

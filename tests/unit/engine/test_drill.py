@@ -90,6 +90,8 @@ class World:
     filling: int = 0
     """Looks that will still see that redundancy is on its way."""
     fails: str = ""
+    parts: bool = False
+    """What breaks it ends the connection by which it was asked for."""
     broken: float = 0.0
     looks: list[float] = field(default_factory=list)
     """When, after it was broken."""
@@ -109,6 +111,8 @@ class World:
                 if self.fails:
                     return Completed(0, self.fails.encode(), b"")
                 self.down = True
+                if self.parts:
+                    raise Unreachable(host.name, "lost while the command ran")
             case "mend":
                 self.done.append(f"mend {host.name}")
                 self.down, self.serving = False, "c2"
@@ -224,6 +228,16 @@ def test_a_drill_says_what_should_happen_breaks_measures_and_undoes_everything(w
     assert found.takeovers == ("writer: c1 → c2",)
     assert list(found.marks)[-6:] != []
     assert left_behind(world.folder) == []
+
+
+def test_a_fault_that_ends_the_connection_it_came_by_is_seen_by_its_proof(world: World) -> None:
+    world.parts = True
+    assert run(world).rows[0].measured_s == pytest.approx(2.1, abs=0.15)
+
+
+def test_a_fault_that_nobody_knows_to_have_taken_ends_the_drill(world: World) -> None:
+    world.parts = True
+    assert "lost while the command ran" in fails(world, Unreachable, replace(FAULT, proof=()))
 
 
 def test_a_fault_is_not_the_second_one_while_redundancy_is_on_its_way(world: World) -> None:
