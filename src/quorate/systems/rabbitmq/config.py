@@ -58,6 +58,12 @@ class RabbitSpec(Spec):
         le=120,
         description="Seconds of silence until a node is taken for lost, give or take a quarter; 60 upstream.",
     )
+    net_setuptime: int = Field(
+        default=2,
+        ge=1,
+        le=120,
+        description="Seconds for connecting with a node; who asks a lost one for something waits so long. 7 upstream.",
+    )
     failure_poll_ms: int = Field(
         default=1000,
         ge=100,
@@ -66,7 +72,7 @@ class RabbitSpec(Spec):
         "upstream).",
     )
     heartbeat: int = Field(
-        default=3,
+        default=2,
         ge=1,
         le=120,
         description="Seconds between signs of life of service and node; one that missed two is left. 60 upstream.",

@@ -39,11 +39,14 @@ def reacts(spec: RabbitSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) ->
         Stage("the queues look for their leaders", max(0.0, 2 * poll - CONFIRM), "aten.poll_interval, twice"),
         Stage("another node is tried, and it may be silent too", 2 * CONNECT, "workloads.py, CONNECT"),
     )
+    given_up, paused = 2.25 * spec.heartbeat, 0.5
+    gone = max(0.0, 1.25 * spec.net_ticktime - given_up - paused)
     silence = (
-        Stage("two signs of life are missed", 2.0 * spec.heartbeat, "heartbeat_timeout_threshold (AMQP 0-9-1)"),
-        Stage("the service looks for them", spec.heartbeat / 4, "heartbeat_rate, twice as often"),
-        Stage("it waits before it tries another node", 0.5, "kombu_reconnect_delay"),
-        Stage("its queues and those who answer are there again", 3.0, "a guess: decision 13 measured more"),
+        Stage("a service misses two signs of life", given_up, "heartbeat_timeout_threshold, looked for 4 times in it"),
+        Stage("it waits before it tries another node", paused, "kombu_reconnect_delay"),
+        Stage("the nodes take the silent one for gone", gone, "net_ticktime: kernel(6)"),
+        Stage("it is asked for its streams once more", spec.net_setuptime, "net_setuptime: kernel(6)"),
+        Stage("what had waited is answered", 2.0, "measured, decision 13"),
     )
     because = f"{', '.join(lost)} left the cluster"
     return (Pause("messaging", because, stages), Pause("rpc", because, silence))
