@@ -6,7 +6,6 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import openstack
 import requests
@@ -92,7 +91,7 @@ def log_in(vip: str, password: str) -> None:
 def boot(cloud: Connection, image: str, wait: int) -> None:
     """Boot a server, wait until it runs, and remove it."""
     flavour = cloud.compute.find_flavor("tiny") or cloud.compute.create_flavor(name="tiny", ram=64, vcpus=1, disk=1)
-    server: Any = cloud.compute.create_server(name="demo", image_id=image, flavor_id=flavour.id, networks="none")
+    server = cloud.compute.create_server(name="demo", image_id=image, flavor_id=flavour.id, networks="none")
     try:
         cloud.compute.wait_for_server(server, wait=wait)
     finally:

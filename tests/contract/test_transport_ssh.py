@@ -88,6 +88,17 @@ async def test_a_frozen_machine_costs_no_more_than_the_time_given(sshd: Sshd, ss
     assert (await ssh.run(["true"], timeout=20)).code == 0
 
 
+async def test_a_frozen_machine_is_not_waited_for_as_long_as_a_busy_one(sshd: Sshd, ssh: SshTransport) -> None:
+    await ssh.run(["true"], timeout=20)
+    assert (await ssh.run(["sleep", "2.5"], timeout=20, reach=2.0)).code == 0
+    with sshd.frozen():
+        for _ in range(2):  # on the open connection, and on a new one
+            started = time.monotonic()
+            with pytest.raises(Unreachable):
+                await ssh.run(["true"], timeout=20, reach=0.7)
+            assert time.monotonic() - started < 5
+
+
 async def test_a_call_that_waits_for_another_to_connect_keeps_its_own_time(sshd: Sshd, ssh: SshTransport) -> None:
     with sshd.frozen():
         slow = asyncio.create_task(ssh.run(["echo", "late"], timeout=30))

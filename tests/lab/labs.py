@@ -14,8 +14,8 @@ from quorate.lab import sweep
 from quorate.lab.lab import Lab
 from quorate.lab.spec import Places
 
-PACKAGES = packages("trixie", lines(tuple(OPTIONAL)))
-"""What all systems want by default: one image for most labs, for to build one takes longer than most tests."""
+PACKAGES = (*packages("trixie", lines(tuple(OPTIONAL))), "nutcracker")
+"""What all systems want by default, and one more engine. To build an image takes longer than most tests."""
 _OURS = re.compile(r"test-(\d+)(-.*)?")
 
 

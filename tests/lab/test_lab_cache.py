@@ -102,7 +102,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """Three machines with the cache and its servers, and nothing else of a cloud."""
     lab, folder = Lab(labs.name("cache"), progress=print), tmp_path_factory.mktemp("cache")
     try:
-        lab.up(folder, machines=3, subnet=labs.free_subnet(), packages=("memcached", "nutcracker", "python3"))
+        lab.up(folder, machines=3, subnet=labs.free_subnet(), packages=labs.PACKAGES)
         plane = Plane(lab, folder)
         for system in discover():
             if system.name not in OURS:

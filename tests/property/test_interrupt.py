@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from math import inf
 from typing import Any
 
 import pytest
@@ -84,10 +85,10 @@ class Mortal(FakeTransport):
         super().__init__(host)
         self._run = run
 
-    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
         if self._run.dead:
             raise Killed
-        return await super().run(argv, stdin, timeout=timeout)
+        return await super().run(argv, stdin, timeout=timeout, reach=reach)
 
 
 def disk_full(_run: Run) -> None:

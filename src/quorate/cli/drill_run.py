@@ -24,6 +24,7 @@ from quorate.engine.drill import Arena, drill
 from quorate.engine.ground import Ground
 from quorate.engine.healing import Cures, Doer, Patience, guarded, left_behind
 from quorate.engine.lock import held
+from quorate.engine.observe import SOON
 from quorate.errors import InvalidInput, QuorateError, Refused, Unreachable, Unsupported
 from quorate.faults import DEFAULTS, Settings, catalogue, undo_all
 from quorate.report.text import forecast
@@ -31,8 +32,6 @@ from quorate.transport.ssh import connect
 from quorate.transport.tunnel import Tunnels
 
 ALL = "all"
-_DEADLINE = 3.5
-"""Seconds for one look at a cloud in which something is broken."""
 _SETTINGS = {field.name: field.type for field in fields(Settings)}
 
 
@@ -124,7 +123,7 @@ async def _arena(cloud_file: Path, asked: Asked) -> AsyncIterator[Arena]:
     runs = Runs.of(cloud_file)
     # It warns of connections that break under their clients: that is what is measured. Errors are still shown.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
-    async with operation(cloud_file, deadline=_DEADLINE) as op:
+    async with operation(cloud_file, reach=SOON) as op:
         cloud = op.site.cloud
         lab = lab_of(cloud_file)
         if lab is None and asked.yes_break != cloud.cloud:
@@ -159,7 +158,7 @@ def _guarded(folder: Path, *, cloud_file: Path) -> contextlib.AbstractContextMan
 async def heal_all(cloud_file: Path, names: Sequence[str], *, locked: bool) -> list[str]:
     """Undo what drills have left; returns their names. `locked`: only where none of them still lives."""
     runs = Runs.of(cloud_file)
-    async with operation(cloud_file, deadline=_DEADLINE) as op:
+    async with operation(cloud_file, reach=SOON) as op:
         left = [folder for folder in left_behind(runs.folder) if not names or folder.name in names]
         ground = ground_of(op.site.cloud, op.secrets, lab_of(cloud_file))
         if not left or not locked:

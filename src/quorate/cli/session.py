@@ -9,6 +9,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 
 import click
@@ -18,7 +19,6 @@ from quorate.core.system import site_of
 from quorate.engine.apply import Clock, Operation
 from quorate.engine.journal import FileJournal, Journal
 from quorate.engine.lock import this_process
-from quorate.engine.observe import DEADLINE
 from quorate.errors import InvalidInput
 from quorate.model.cloud import Cloud
 from quorate.transport.ssh import connect
@@ -69,9 +69,7 @@ def _folder(cloud_file: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def operation(
-    cloud_file: Path, *, journalled: bool = False, deadline: float = DEADLINE
-) -> AsyncIterator[Operation]:
+async def operation(cloud_file: Path, *, journalled: bool = False, reach: float = inf) -> AsyncIterator[Operation]:
     """Read the files, open nothing yet (connections open when first used), close everything at the end."""
     cloud, systems = files.load_cloud(cloud_file)
     secrets = files.load_secrets(cloud_file, cloud, systems)
@@ -91,7 +89,7 @@ async def operation(
                 journal=journal,
                 clock=Clock(now=lambda: now().isoformat(timespec="seconds")),
                 progress=render.progress,
-                deadline=deadline,
+                reach=reach,
             )
         finally:
             await asyncio.gather(*(way.close() for way in transports.values()))

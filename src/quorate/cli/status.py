@@ -15,9 +15,8 @@ from quorate.cli.options import cloud_option, output_option
 from quorate.cli.session import operation
 from quorate.core.verdict import Judgement, Level, Verdict
 from quorate.engine.apply import Look, Operation, look
+from quorate.engine.observe import SOON
 
-_DEADLINE = 3.5
-"""Seconds for one look: with the program's own start, `status` of a cloud with a frozen controller returns within 5."""
 _EXIT = {Level.OK: 0, Level.FAILING: 1, Level.UNKNOWN: 4}
 _COLOUR = {Level.OK: "green", Level.FAILING: "red", Level.UNKNOWN: "yellow"}
 
@@ -37,7 +36,7 @@ def command(cloud_file: Path, watch: float | None, output: str) -> None:
 
 
 async def _status(cloud_file: Path, watch: float | None, output: str) -> Look:
-    async with operation(cloud_file, deadline=_DEADLINE) as op:
+    async with operation(cloud_file, reach=SOON) as op:
         seen = await _once(op, output)
         while watch:
             await asyncio.sleep(watch)

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from quorate.core.act import Act, Install, Run, WriteFile
@@ -22,7 +23,7 @@ from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Site, enabled
 from quorate.core.verdict import Judgement, Verdict, failing, merge, unknown
 from quorate.engine.journal import Journal
-from quorate.engine.observe import DEADLINE, Transports, observe
+from quorate.engine.observe import Transports, observe
 from quorate.errors import QuorateError, Refused, Unreachable
 from quorate.transport.request import act_request, read_acted
 
@@ -47,7 +48,8 @@ _BACK = 19
 class Operation:
     """All that a run needs of its surroundings. `progress` is told what begins; `token` is the run's lease.
 
-    `poll`: seconds between two looks at a gate; `deadline`: seconds for one look.
+    `poll`: seconds between two looks at a gate; `reach`: seconds by which a controller has begun to
+    look, or it is not waited for.
     """
 
     site: Site
@@ -59,7 +61,7 @@ class Operation:
     clock: Clock
     progress: Callable[[str], None] = lambda _text: None
     poll: float = 0.5
-    deadline: float = DEADLINE
+    reach: float = inf
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,14 @@ async def settling(op: Operation) -> tuple[str, ...]:
 
 async def _views(op: Operation) -> Mapping[str, Mapping[str, Any]]:
     """What every system makes of the controllers' answers, no resource looked at, standing back."""
-    world = await observe(
-        op.site, op.systems, op.transports, op.secrets, deadline=op.deadline, resources=False, nice=_BACK
-    )
+    world = await observe(op.site, op.systems, op.transports, op.secrets, reach=op.reach, resources=False, nice=_BACK)
     return {system.name: views_of(system, op.site, world) for system in enabled(op.site.cloud, op.systems)}
 
 
 async def _world(op: Operation, without: Sequence[str], only: str | None = None) -> World:
     transports = {host: way for host, way in op.transports.items() if host not in without}
     left_out = {host: Unknown(why="left out by --without") for host in without}
-    return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, deadline=op.deadline, only=only)}
+    return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, reach=op.reach, only=only)}
 
 
 async def apply(op: Operation, *, approved: Plan | None = None, without: Sequence[str] = ()) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from quorate.core.observed import Answer, HostSeen, Unknown, World
 from quorate.core.resource import Resource
@@ -16,7 +17,10 @@ from quorate.transport.request import observe_request, read_observed
 Transports = Mapping[str, Transport]
 
 DEADLINE = 8.0
-"""Seconds for one look, connecting included, where it must not be cut short by a busy machine."""
+"""Seconds for one look at a controller, connecting included, however busy it is."""
+SOON = 3.5
+"""Seconds by which a controller has begun to look, or nobody waits for it: one that is frozen never does. With the
+program's own start, `status` of a cloud with such a controller returns within 5."""
 
 
 async def observe(
@@ -25,13 +29,14 @@ async def observe(
     transports: Transports,
     secrets: Secrets,
     *,
-    deadline: float = DEADLINE,
+    reach: float = inf,
     only: str | None = None,
     resources: bool = True,
     nice: int = 0,
 ) -> World:
     """Look at every controller that there is a transport for.
 
+    `reach`: seconds by which a controller has begun, or it is not waited for.
     `only`: ask just this system's questions, which is what a gate needs; it and `resources=False` look at no resources.
     `nice`: how far the look is to stand back behind what the controllers do (nice(1)).
     Secrets that a program printed are masked in its answer: whatever a system says of it may be shown.
@@ -47,7 +52,7 @@ async def observe(
             wanted += system.resources(spec, site, host) if resources and not only else []
         request = observe_request(wanted, questions, nice=nice)
         try:
-            completed = await transport.run(request.argv, request.stdin, timeout=deadline)
+            completed = await transport.run(request.argv, request.stdin, timeout=DEADLINE, reach=reach)
             return host, _masked(read_observed(host, completed), secrets)
         except Unreachable as error:
             return host, Unknown(why=secrets.mask(error.why))

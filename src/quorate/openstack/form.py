@@ -3,7 +3,7 @@
 1. On one controller: each database whose schema was not seen to be the installed one, then what is to be done once and
    was not. All of it may be done again after an interruption, with one exception: a first synchronisation that was
    killed half-way never succeeds again ("table exists"), so that its tables, which hold nothing, are dropped first.
-   Tables that hold anything are left as they are, and the synchronisation then says why it cannot go on.
+   Tables that hold anything while no version of their schema is written: Blocked, for the operator to judge.
 2. On one controller: the account at Keystone, where a member saw its password refused.
 3. On all controllers that do not run it: start, and wait until every one of them serves. Where a file is missing that
    the operator brings it could not, and is left alone.
@@ -16,13 +16,13 @@ two runs. A database that cannot be asked while the service runs somewhere was f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 from quorate.core.act import Run, SetUnit
 from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
-from quorate.core.system import Site
+from quorate.core.system import Blocked, Formation, Site
 from quorate.openstack.accounts import accounts
 from quorate.openstack.judge import done, left_out
 from quorate.openstack.options import connection
@@ -34,11 +34,13 @@ SETTLE = 90.0
 RUNNING = ("active", "activating", "reloading", "stopped by a signal")
 
 
-def form(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str, View | Unknown]) -> tuple[Wave, ...]:
+def form(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str, View | Unknown]) -> Formation:
     """Plan what is missing; nothing on a formed cluster."""
     seen = {name: view for name in site.cloud.names if isinstance(view := views.get(name), View)}
     if not seen:
         return ()
+    if blocked := unversioned(one for view in seen.values() for one in view.schemas.items()):
+        return blocked
     waves = []
     units = service.units(spec)
     acts = (*_database_acts(service, site, seen, units), *_store_acts(service.shared(spec), service, seen))
@@ -52,6 +54,19 @@ def form(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str,
         waves.append(Wave(title=f"{service.name}: its account at Keystone", system=service.name, steps=(step,)))
     able = {name: view for name, view in seen.items() if all(view.brought.get(path) for path in service.brought(spec))}
     return (*waves, *_start(service, able, units), *_again(service, spec, seen))
+
+
+def unversioned(found: Iterable[tuple[str, object]]) -> Blocked | None:
+    """Refuse to change databases, named with what was seen in them, that hold rows and do not say of which schema.
+
+    Migrations that begin from nothing would fail on the tables that are there, or change what others have made.
+    """
+    held = {name: one.held for name, one in found if isinstance(one, Stored) and one.held}
+    evidence = tuple(f"{name}: rows in {', '.join(tables)}" for name, tables in held.items())
+    if not evidence:
+        return None
+    remedy = "restore the database, or write down its version (alembic_version) if you know it; then apply again"
+    return Blocked("a database holds rows and no version of its schema", (*evidence, remedy))
 
 
 def clear(config: str, schema: Schema, user: str) -> Run:

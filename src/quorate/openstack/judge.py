@@ -56,6 +56,8 @@ def database(found: Stored | Down | Unknown, name: str = "its database") -> Verd
 
 def schema(host: str, found: Stored, name: str = "the database") -> Verdict:
     """Whether the schema is the one that the programs on that controller want."""
+    if found.held:
+        return failing(f"{name} holds rows ({', '.join(found.held)}) and no version of its schema")
     if not found.schema:
         return failing(f"{name} holds {'a schema that was begun and not finished' if found.leftover else 'no schema'}")
     if not found.is_current:
@@ -100,8 +102,10 @@ def _account(seen: int | str | Unknown) -> Verdict:
             return ok("all that belongs to it runs, and Keystone takes its own account")
         case HTTPStatus.UNAUTHORIZED:
             return failing("Keystone does not take the password of its own account")
-        case why:
-            return failing(f"Keystone answers its own account with {_words(why)}")
+        case int():
+            return failing(f"Keystone answers its own account with HTTP {seen}")
+        case _:
+            return failing(f"Keystone does not answer its own account: {seen}")
 
 
 def _api(api: Api, seen: Seen | Down | Unknown, account: int | str | Unknown) -> Verdict:

@@ -13,6 +13,7 @@ from quorate.openstack.programs import LOOK
 from quorate.openstack.service import AnyService, Schema, ServiceSpec
 
 _SENSELESS = "the probe's answer makes no sense"
+_LATE = "it was not seen in time"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Stored:
     """What is in a database, and the schema that the installed programs want. Empty: nothing there yet.
 
     `leftover`: an unfinished schema whose tables hold nothing, as an interrupted first synchronisation leaves it.
+    `held`: where no version is written, the tables that hold rows all the same.
     `rows`: what the queries found, by name.
     """
 
@@ -45,6 +47,7 @@ class Stored:
     schema: tuple[str, ...]
     leftover: bool
     rows: Mapping[str, tuple[tuple[Any, ...], ...]]
+    held: tuple[str, ...] = ()
 
     @property
     def is_current(self) -> bool:
@@ -99,7 +102,7 @@ def questions(service: AnyService, spec: ServiceSpec, site: Site, host: str) -> 
         "config": service.config,
         "kept": f"/run/quorate-token-{service.name}",
     }
-    return (Question("look", ("python3", "-c", LOOK, json.dumps(about)), timeout=3.0),)
+    return (Question("look", ("python3", "-c", LOOK, json.dumps(about)), timeout=6.0),)
 
 
 def _place(site: Site, group: str) -> Mapping[str, Any]:
@@ -151,7 +154,7 @@ def _part(seen: Mapping[str, Any] | Down | Unknown, *names: str) -> Mapping[str,
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     if found is None or found == {}:
-        return Unknown(why="it was not seen in time")
+        return Unknown(why=_LATE)
     if not isinstance(found, dict):
         return Unknown(why=_SENSELESS)
     if "unknown" in found:
@@ -184,6 +187,7 @@ def stored(seen: Mapping[str, Any] | Down | Unknown) -> Stored | Down | Unknown:
             schema=tuple(str(head) for head in seen["schema"]),
             leftover=bool(seen["leftover"]),
             rows={str(name): tuple(tuple(row) for row in rows) for name, rows in seen["rows"].items()},
+            held=tuple(str(table) for table in seen.get("held", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return Unknown(why=_SENSELESS)
@@ -213,7 +217,9 @@ def _api(seen: Mapping[str, Any] | Down | Unknown) -> Seen | Down | Unknown:
     if isinstance(seen, Down | Unknown):
         return seen
     try:
-        return Seen(int(seen["health"]), _status(seen["private"]))
+        health = int(seen["health"])
+        # Asked last, and Keystone before it.
+        return Seen(health, _status(seen["private"])) if "private" in seen else Unknown(why=_LATE)
     except (KeyError, TypeError, ValueError):
         return Unknown(why=_SENSELESS)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 # {config, section, database, migrations, brings, queries}: as the service itself, through the address and with the
 # account that its configuration names. `wanted` are the heads of alembic's branches in the installed programs, or,
 # where `migrations` is a list, the last migration of each of Django's applications; `found` those in the database. Of
-# an unfinished schema the tables are told, and whether any holds a row that it did not bring.
+# an unfinished schema the tables are told, and those of them that hold a row which they did not bring.
 _SCHEMA = """
 import configparser, glob, json, re, sys, urllib.parse
 PACKAGES = "/usr/lib/python3/dist-packages/"
@@ -48,20 +48,21 @@ def look(about, rows, wanted):
         last = rows("SELECT app, MAX(name) FROM django_migrations GROUP BY app")
         found = sorted(app + "." + name for app, name in last if app in applications(about))
     if found == wanted:
-        return found, tables, True
+        return found, tables, ["all"]
     made = {"alembic_version": "FALSE", "django_migrations": "FALSE", **about["brings"]}
     query = "SELECT EXISTS(SELECT 1 FROM `%s` WHERE %s)"
-    return found, tables, any(rows(query % (table, made.get(table, "TRUE")))[0][0] for table in tables)
+    return found, tables, [table for table in tables if rows(query % (table, made.get(table, "TRUE")))[0][0]]
 def stored(about):
     import pymysql
     wanted = heads(about)
     try:
         rows = connect(about, 1)
-        found, tables, data = look(about, rows, wanted)
+        found, tables, held = look(about, rows, wanted)
         told = {name: rows(query) for name, query in about["queries"].items()} if found == wanted else {}
     except (pymysql.MySQLError, OSError) as error:
         return {"down": str(error.args[-1] if error.args else error)}
-    return {"wanted": wanted, "schema": found, "leftover": bool(tables) and not data, "rows": told}
+    return {"wanted": wanted, "schema": found, "leftover": bool(tables) and not held,
+        "held": [] if found else held, "rows": told}
 """
 
 # → the schema wanted and found, whether it is unfinished and empty, and what the queries found in a finished one.
@@ -71,8 +72,8 @@ STORED = _SCHEMA + "print(json.dumps(stored(json.loads(sys.argv[1]))))\n"
 _CLEAR = """
 about = json.loads(sys.argv[1])
 rows = connect(about, 30)
-found, tables, data = look(about, rows, heads(about))
-if data:
+found, tables, held = look(about, rows, heads(about))
+if held:
     sys.exit("refused: the schema is complete, or its tables hold data")
 rows("SET FOREIGN_KEY_CHECKS = 0")
 for table in tables:
@@ -91,7 +92,7 @@ CLEAR = _SCHEMA + _CLEAR
 _LOOK = """
 import base64, hashlib, http.client, os, subprocess, threading, time
 about = json.loads(sys.argv[1])
-until = time.monotonic() + 2.2
+until = time.monotonic() + 5
 seen = {"units": {}, "account": {}, "apis": {}, "schemas": {}, "store": {}, "brought": {}, "groups": {}}
 since = {}
 def why(error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 
@@ -28,12 +29,14 @@ class Transport(Protocol):
         """The controller's name, for messages."""
         ...
 
-    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
         """Run the command, give it all of `stdin`, and collect what it prints.
 
         Raises Unreachable when the machine cannot be reached, refuses us, or has not ended the command within `timeout`
         seconds (the whole call, connecting included); what the command did by then is unknown. What is left of them
-        when it begins it finds in `LEFT`. A command that cannot be found ends with code 127.
+        when it begins it finds in `LEFT`. Unreachable, too, where it has not begun within `reach` seconds: a machine
+        that is frozen or gone need not be waited for as long as one that is busy. A command that cannot be found ends
+        with code 127.
         """
         ...
 

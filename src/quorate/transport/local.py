@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Sequence
+from math import inf
 
 from quorate.errors import Unreachable
 from quorate.transport.contract import LEFT, Completed
@@ -27,8 +28,9 @@ class LocalTransport:
         """The controller's name."""
         return self._host
 
-    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
-        """Run the command (contract.py). Out of time, or cancelled: it ends, and its process group with it."""
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
+        """Run the command (contract.py), which begins at once. Out of time, or cancelled: its process group ends."""
+        del reach
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(

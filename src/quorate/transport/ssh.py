@@ -16,6 +16,7 @@ import contextlib
 import shlex
 import signal
 from collections.abc import AsyncIterator, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -82,17 +83,18 @@ class SshTransport:
         """The controller's name."""
         return self._host
 
-    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
         """Run the command (contract.py). After a call that ran out of time the next one opens a new connection."""
         now = asyncio.get_running_loop().time
         started = now()
         session = _Session()
         try:
-            async with asyncio.timeout(timeout), self._room:
+            async with asyncio.timeout(min(timeout, reach)) as limit, self._room:
                 while True:
                     async with self._use() as line:
                         command = self._command(argv, started + timeout - now())
                         if await line.open(session, command):
+                            limit.reschedule(started + timeout)
                             return await session.finish(stdin, self._host)
         except TimeoutError:
             raise Unreachable(self._host, self._late(session, argv, f"within {now() - started:.3g} s")) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from lab.plane.machines import QUORATE, Plane
 from lab.plane.working import chosen, working
@@ -62,6 +64,35 @@ def test_a_hand_edit_is_seen_shown_and_mended_alone(plane: Plane) -> None:
     assert invocations(plane) == before
     backups = plane.lab.run("controller2", f"grep -rl 'edited by hand' /var/lib/quorate/backup/*{GALERA_FILE}").stdout
     assert backups.count(GALERA_FILE) == 1
+
+
+def issue(plane: Plane, name: str) -> str:
+    """A token that this controller's own Keystone makes."""
+    user = {"name": "admin", "domain": {"id": "default"}, "password": plane.secrets()["keystone.admin"]}
+    body: Any = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
+    said = requests.post(f"http://{plane.lab.address(name)}:5000/v3/auth/tokens", json=body, timeout=30)
+    assert said.status_code == 201, said.text
+    return said.headers["X-Subject-Token"]
+
+
+def takes(plane: Plane, name: str, token: str) -> bool:
+    """Whether this controller's Keystone takes it."""
+    url = f"http://{plane.lab.address(name)}:5000/v3/auth/tokens"
+    said = requests.get(url, headers={"X-Auth-Token": token, "X-Subject-Token": token}, timeout=30)
+    assert said.status_code in {200, 401}
+    return said.status_code == 200
+
+
+def test_a_controller_with_an_expired_set_of_keys_is_named_and_gets_the_current_one(plane: Plane) -> None:
+    """As one that slept through two rotations, and comes back."""
+    expired = base64.urlsafe_b64encode(bytes(32)).decode()
+    plane.lab.run("controller2", f"for key in /etc/keystone/fernet-keys/*; do echo {expired} > $key; done")
+    assert not takes(plane, "controller1", issue(plane, "controller2"))
+    plane.wait_said("the controllers hold different keys (controller1, controller3 ≠ controller2)")
+    assert plane.apply()["interruptions"] == 0
+    plane.wait_well()
+    token = issue(plane, "controller2")
+    assert all(takes(plane, name, token) for name in plane.lab.machines())
 
 
 def test_a_changed_option_is_one_line_and_three_restarts_and_loses_no_row(plane: Plane) -> None:

@@ -17,7 +17,7 @@ from quorate.systems.keystone.workloads import workloads
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-RUNS = int(os.environ.get("QUORATE_POWER_CUTS", "2"))
+RUNS = int(os.environ.get("QUORATE_POWER_CUTS", "1"))
 RATE = 50.0
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from math import inf
 
 import pytest
 
@@ -174,8 +175,8 @@ class Mined:
 
     host = "c3"
 
-    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
-        raise AssertionError(f"c3 was contacted: {argv[0]} {len(stdin)} {timeout}")
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
+        raise AssertionError(f"c3 was contacted: {argv[0]} {len(stdin)} {timeout} {reach}")
 
     async def close(self) -> None:
         raise AssertionError("c3 was contacted")

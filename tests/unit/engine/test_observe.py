@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import pytest
 
@@ -43,9 +44,9 @@ async def test_who_does_not_answer_is_unknown_with_the_reason(how: str, why: str
 class Babbling(FakeTransport):
     """A way to a machine that prints what makes no sense."""
 
-    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
-        done = await super().run(argv, stdin, timeout=timeout)
-        assert timeout == DEADLINE
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
+        done = await super().run(argv, stdin, timeout=timeout, reach=reach)
+        assert (timeout, reach) == (DEADLINE, inf)
         return Completed(0, done.out[: len(done.out) // 2], b"")
 
 
@@ -60,8 +61,8 @@ async def test_a_reply_that_makes_no_sense_is_unknown() -> None:
 class Telltale(FakeTransport):
     """A way to a machine whose programs print a secret."""
 
-    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
-        done = await super().run(argv, stdin, timeout=timeout)
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
+        done = await super().run(argv, stdin, timeout=timeout, reach=reach)
         return Completed(done.code, done.out.replace(b"not found", b"not found: hush-hush-hush"), done.err)
 
 

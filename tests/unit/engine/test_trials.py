@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import pytest
 from systems_clouds import build, builtin
@@ -28,9 +29,10 @@ class Way:
         self.said = said
         self.given: list[bytes] = []
 
-    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float) -> Completed:
+    async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
         assert "oslo-config-validator" in argv[-1]
         assert timeout > 10
+        assert reach == inf
         self.given.append(stdin)
         if self.said is None:
             raise Unreachable(self.host, "no route to host")

@@ -14,13 +14,14 @@ from systems_clouds import build, builtin, site
 from quorate import systems
 from quorate.core.act import Run
 from quorate.core.client import Surroundings
-from quorate.core.observed import Answer
+from quorate.core.observed import Answer, Unknown
 from quorate.core.resource import File, Unit
 from quorate.core.secret import names_in
 from quorate.core.system import AnySystem, Blocked, Site, in_order
 from quorate.engine.clients import load
 from quorate.openstack import accounts, programs
 from quorate.openstack.options import common, ini, merged
+from quorate.openstack.probe import read
 from quorate.openstack.service import ServiceSpec
 from quorate.systems.heat import SERVICE as HEAT
 
@@ -121,7 +122,7 @@ def test_programs_are_python(program: str) -> None:
 
 
 def test_clearing_asks_again_before_it_drops() -> None:
-    assert programs.CLEAR.index("if data:") < programs.CLEAR.index("DROP TABLE")
+    assert programs.CLEAR.index("if held:") < programs.CLEAR.index("DROP TABLE")
 
 
 def test_of_an_option_that_is_said_twice_the_last_one_counts() -> None:
@@ -148,6 +149,11 @@ def test_keystone_comes_first_then_neutron_then_all_else() -> None:
     assert [name for name in names if name in services][:2] == ["keystone", "neutron"]
 
 
+def test_an_api_whose_account_keystone_has_not_judged_yet_was_not_seen_in_time() -> None:
+    view = read(HEAT, {"look": Answer(code=0, out='{"apis": {"heat-api": {"health": 200}}}')})
+    assert view.apis["heat-api"] == Unknown(why="it was not seen in time")
+
+
 def test_of_djangos_applications_the_last_migration_of_each_counts(tmp_path: Path) -> None:
     for name in ("auth/migrations/0001_initial.py", "auth/migrations/0012_longer.py", "auth/migrations/__init__.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -169,6 +175,8 @@ def test_of_djangos_applications_the_last_migration_of_each_counts(tmp_path: Pat
         "SELECT EXISTS(SELECT 1 FROM `django_session` WHERE TRUE)": [[0]],
     }
     tables = ["django_migrations", "django_session"]
-    assert program["look"](about, answers.get, wanted) == (wanted, tables, True)
+    assert program["look"](about, answers.get, wanted) == (wanted, tables, ["all"])
     applied.pop()
-    assert program["look"](about, answers.get, wanted) == (["auth.0012_longer"], tables, False)
+    assert program["look"](about, answers.get, wanted) == (["auth.0012_longer"], tables, [])
+    answers["SELECT EXISTS(SELECT 1 FROM `django_session` WHERE TRUE)"] = [[1]]
+    assert program["look"](about, answers.get, wanted) == (["auth.0012_longer"], tables, ["django_session"])

@@ -2,7 +2,8 @@
 
 1. On one controller: schema, then bootstrap (administrator, roles, catalog), where the database was not seen to hold
    them. Both may be done again after an interruption, with one exception: a first db_sync that was killed half-way
-   never succeeds again ("table exists"), so that its tables, which hold nothing, are dropped first.
+   never succeeds again ("table exists"), so that its tables, which hold nothing, are dropped first. Where they hold
+   anything and no version of their schema is written: Blocked, for the operator to judge.
 2. On all controllers that do not run it: start, and wait until every one of them serves.
 3. On one controller: the accounts and the catalog's entries that other services claim, where some are missing.
 
@@ -18,9 +19,9 @@ from quorate.core.act import Run, SetUnit
 from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
 from quorate.core.secret import reference
-from quorate.core.system import Site
+from quorate.core.system import Formation, Site
 from quorate.openstack.accounts import INTERFACES, accounts
-from quorate.openstack.form import clear, synchronise
+from quorate.openstack.form import clear, synchronise, unversioned
 from quorate.openstack.probe import Stored
 from quorate.systems.keystone.config import (
     ADMIN_SECRET,
@@ -42,9 +43,11 @@ RUNNING = ("active", "activating", "reloading")
 _WITHOUT_CACHE = {"OS_CACHE__ENABLED": "false"}
 
 
-def form(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unknown]) -> tuple[Wave, ...]:
+def form(spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unknown]) -> Formation:
     """Plan what is missing; nothing on a formed cluster."""
     seen = {name: view for name in site.cloud.names if isinstance(view := views.get(name), KeystoneView)}
+    if blocked := unversioned((SCHEMA.database, view.stored) for view in seen.values()):
+        return blocked
     acts = _database_acts(spec, site, seen)
     waves = []
     if acts:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import openstack
 import pytest
+from demo.services import connect
 from openstack.connection import Connection
 
 from lab.plane.machines import Plane
@@ -80,7 +80,8 @@ def swift(broker: Plane) -> Plane:
 
 @pytest.fixture(scope="module")
 def ceilometer(broker: Plane) -> Plane:
-    """With telemetry, and services that it is told of."""
+    """With telemetry, which polls every ten seconds, and services that it is told of."""
+    broker.set_option("ceilometer", interval_s=10)
     return switch(broker, *ON_MESSAGES, "ceilometer")
 
 
@@ -93,19 +94,6 @@ def services(broker: Plane) -> Plane:
 @pytest.fixture
 def cloud(broker: Plane) -> Iterator[Connection]:
     """The administrator at the VIP."""
-    made = openstack.connect(
-        load_yaml_config=False,
-        load_envvars=False,
-        auth_url=f"http://{broker.vip}:5000/v3",
-        username="admin",
-        password=broker.secrets()["keystone.admin"],
-        project_name="admin",
-        user_domain_id="default",
-        project_domain_id="default",
-        region_name="RegionOne",
-        interface="public",
-        api_timeout=10,
-    )
-    made.session.session.trust_env = False
+    made = connect(broker.vip, broker.secrets()["keystone.admin"])
     yield made
     made.close()
