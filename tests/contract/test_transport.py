@@ -49,13 +49,17 @@ def programs(host: FakeHost, argv: tuple[str, ...], stdin: bytes) -> Completed |
     return None
 
 
+BUILDS = pytest.mark.timeout(900)
+"""The first that wants a machine of the lab builds its image."""
+
+
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     with sshd_in(tmp_path_factory.mktemp("sshd")) as sshd:
         yield sshd
 
 
-@pytest.fixture(params=["fake", "local", "ssh", pytest.param("lab", marks=pytest.mark.lab)])
+@pytest.fixture(params=["fake", "local", "ssh", pytest.param("lab", marks=[pytest.mark.lab, BUILDS])])
 async def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Way]:
     monkeypatch.setenv("PATH", ENVIRONMENT["PATH"])  # a controller has the distribution's python and no shims
     found = make_way(request, tmp_path)

@@ -14,7 +14,7 @@ from quorate.core.observed import Absent, HostSeen, PackageSeen, Stamp, UnitSeen
 from quorate.core.resource import Package, Unit
 from quorate.transport.request import observe_request, read_observed
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]  # the first of all builds an image
 
 NAME = "quorate-test.service"
 PATH = f"/etc/systemd/system/{NAME}"
