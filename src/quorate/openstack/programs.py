@@ -48,7 +48,7 @@ def look(about, rows, wanted):
         last = rows("SELECT app, MAX(name) FROM django_migrations GROUP BY app")
         found = sorted(app + "." + name for app, name in last if app in applications(about))
     if found == wanted:
-        return found, tables, ["all"]
+        return found, tables, tables
     made = {"alembic_version": "FALSE", "django_migrations": "FALSE", **about["brings"]}
     query = "SELECT EXISTS(SELECT 1 FROM `%s` WHERE %s)"
     return found, tables, [table for table in tables if rows(query % (table, made.get(table, "TRUE")))[0][0]]
@@ -62,7 +62,7 @@ def stored(about):
     except (pymysql.MySQLError, OSError) as error:
         return {"down": str(error.args[-1] if error.args else error)}
     return {"wanted": wanted, "schema": found, "leftover": bool(tables) and not held,
-        "held": [] if found else held, "rows": told}
+        "held": held if wanted and not found else [], "rows": told}
 """
 
 # → the schema wanted and found, whether it is unfinished and empty, and what the queries found in a finished one.

@@ -87,7 +87,6 @@ def test_a_controller_with_an_expired_set_of_keys_is_named_and_gets_the_current_
     """As one that slept through two rotations, and comes back."""
     expired = base64.urlsafe_b64encode(bytes(32)).decode()
     plane.lab.run("controller2", f"for key in /etc/keystone/fernet-keys/*; do echo {expired} > $key; done")
-    assert not takes(plane, "controller1", issue(plane, "controller2"))
     plane.wait_said("the controllers hold different keys (controller1, controller3 ≠ controller2)")
     assert plane.apply()["interruptions"] == 0
     plane.wait_well()
