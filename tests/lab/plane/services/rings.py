@@ -8,12 +8,12 @@ FOLDER = "/etc/swift"
 KINDS = ("account", "container", "object")
 
 
-def make(plane: Plane, machine: str, folder: str) -> None:
-    """Build rings of three replicas, one on each controller, where nothing listens."""
+def make(plane: Plane, machine: str, folder: str, power: int = 8) -> None:
+    """Build rings of three replicas, one on each controller, where nothing listens, of two to that power partitions."""
     addresses = [plane.lab.spec.slot(name).address for name in plane.lab.machines()]
     commands = [f"mkdir -p {folder}", f"cd {folder}"]
     for kind in KINDS:
-        commands.append(f"swift-ring-builder {kind}.builder create 8 3 1")
+        commands.append(f"swift-ring-builder {kind}.builder create {power} 3 1")
         for zone, address in enumerate(addresses, 1):
             device = f"--region 1 --zone {zone} --ip {address} --port 6200 --device d1 --weight 100"
             commands.append(f"swift-ring-builder {kind}.builder add {device}")
