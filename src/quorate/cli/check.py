@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from quorate.cli import files, render
+from quorate.cli import files, foreseen, render
 from quorate.cli.options import cloud_option, output_option
+from quorate.core.foresight import foresee
 from quorate.core.observed import Unknown
 from quorate.core.system import AnySystem, enabled, site_of
 from quorate.engine import trials
@@ -29,17 +30,27 @@ from quorate.transport.ssh import connect
     help="Also ask the controllers' installed programs about the files that they would get: an option that none of "
     "them knows would do nothing. Writes nothing.",
 )
+@click.option(
+    "--losses",
+    type=click.IntRange(1, 3),
+    default=1,
+    show_default=True,
+    help="Name the smallest losses, of at most so many parts at once, that stop something.",
+)
+@click.option("--what-if", default="", metavar="PART,…", help="Say what stops if these are lost at once, and end.")
 @click.option("--schema", "schema_only", is_flag=True, help="Print the file's JSON schema, for editors, and end.")
 @output_option
-def command(cloud_file: Path, hosts: bool, schema_only: bool, output: str) -> None:
+def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_only: bool, output: str) -> None:
     """Find the mistakes in the cloud file, all at once.
 
-    Where there are none, it names what works and will hurt one day, and why.
+    Where there are none, it names what works and will hurt one day, and why: single points of failure among it.
 
     \b
       quorate check                                 the file ./cloud.yaml
       quorate check -c west/cloud.yaml              another one
       quorate check --schema > cloud.schema.json    let an editor complete and check while you type
+      quorate check --losses 2                      which two, lost at once, stop what?
+      quorate check --what-if "controller1, BMC of controller1"
       quorate check --hosts                         are all options known to what the controllers have installed?
 
     Without --hosts no host is contacted. Exit codes: 0 the file is right (there may be warnings), 2 it has mistakes.
@@ -56,8 +67,16 @@ def command(cloud_file: Path, hosts: bool, schema_only: bool, output: str) -> No
             render.result(as_data(error, ()), output, str)
             raise SystemExit(error.exit_code) from None
         raise
+    foresight = foresee(site_of(cloud, systems), systems)
+    if what_if:
+        lost = foreseen.named(foresight, what_if)
+        render.result(foreseen.answer(foresight, lost), output, lambda: foreseen.answer_text(foresight, lost))
+        return
     found = (*all_warnings(cloud, systems), *_to_fill_in(cloud_file, cloud, systems), *unsaid)
-    render.result(as_data(None, found), output, lambda: as_text(cloud_file, cloud, systems, found))
+    data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses)}
+    render.result(
+        data, output, lambda: as_text(cloud_file, cloud, systems, found) + foreseen.as_text(foresight, losses)
+    )
 
 
 def all_warnings(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:

@@ -15,6 +15,7 @@ from quorate.core.observed import Answers, Unknown
 from quorate.core.plan import Wave
 from quorate.core.resource import Resource
 from quorate.core.secret import SecretSpec
+from quorate.core.tree import Formula
 from quorate.core.verdict import Judgement
 from quorate.model.cloud import Cloud, Spec
 from quorate.model.rules import Finding
@@ -156,6 +157,8 @@ class System(Generic[S, V]):
     `settling`: what is well and yet not as redundant as it soon will be, in words; empty: nothing.
     `impact`: what people should know about the change from what the views show to the site, and no diff shows.
     `drills`: what of it can be hit, how it reacts, and its clients; None: drills know nothing of it.
+    `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
+    together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -179,6 +182,8 @@ class System(Generic[S, V]):
     settling: Callable[[S, Site, Mapping[str, V | Unknown]], str] = lambda _spec, _site, _views: ""
     impact: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
     drills: Drills[S] | None = None
+    spares: tuple[str, ...] = ()
+    stands: Callable[[S, Site], Formula] | None = None
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
 

@@ -250,6 +250,10 @@ class Cloud(Section):
         min_length=1, description="The machines of the control plane, in the order of everything that goes one by one."
     )
     arbiter: Arbiter | None = Field(default=None, description="The voter that an even number of controllers needs.")
+    failure_domains: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="What controllers share and are lost with (a rack, a switch, a power feed): name → controllers.",
+    )
     ssh: Ssh = Field(default=Ssh(), description="How the operator reaches the controllers.")
     objectives: Objectives = Field(
         default=Objectives(), description="How long what clients see may be out, in seconds, when a controller is lost."

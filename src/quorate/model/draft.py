@@ -40,6 +40,7 @@ class Draft:
     networks: Mapping[str, IPv4Network | None] | None
     vips: Mapping[str, Any] | None
     controllers: Mapping[str, Any] | None
+    domains: Mapping[str, Any] | None
     arbiter: bool
     places: tuple[Place, ...]
     bmcs: tuple[Bmc, ...]
@@ -55,6 +56,7 @@ def draft(data: Any) -> Draft:
         networks=None if networks is None else {n: _subnet(lengthen(v, "subnet")) for n, v in networks.items()},
         vips=vips,
         controllers=controllers,
+        domains=_mapping(sections.get("failure_domains")),
         arbiter=sections.get("arbiter") is not None,
         places=(
             *(p for name, one in (controllers or {}).items() for p in _of_controller(name, one)),

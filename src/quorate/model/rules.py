@@ -39,6 +39,7 @@ def findings(draft: Draft) -> tuple[Finding, ...]:
     return (
         *_required(draft),
         *_votes(draft),
+        *_domains(draft),
         *_names(draft),
         *_overlaps(draft),
         *_outside(draft),
@@ -78,6 +79,15 @@ def _votes(draft: Draft) -> Iterator[Finding]:
     if count % 2 == 1 and draft.arbiter:
         message = f"an arbiter makes the votes of {count} controller{'s' * (count > 1)} even"
         yield Finding(("arbiter",), message, "an arbiter only with an even number of controllers")
+
+
+def _domains(draft: Draft) -> Iterator[Finding]:
+    """A domain of a controller that there is not would look like one that is survived."""
+    for domain, members in (draft.domains or {}).items():
+        for place, name in enumerate(members if isinstance(members, list) else ()):
+            if isinstance(name, str) and draft.controllers and name not in draft.controllers:
+                message = f"no such controller: {name!r}{_misspelt(name, draft.controllers)}"
+                yield Finding(("failure_domains", domain, place), message, ", ".join(draft.controllers))
 
 
 def _names(draft: Draft) -> Iterator[Finding]:

@@ -48,6 +48,7 @@ def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
         offers=(*(api.kind for api in service.apis), *(one.kind for one in service.daemons if one.kind)),
         needs=(*needs, *service.needs),
         after=("network",),  # of a live cloud Keystone is changed first, then Neutron, then all else
+        spares=("cache",),  # which is asked what is also kept elsewhere
         settle=form.SETTLE,
         trials=trials(service),
         lacks=LACKS,

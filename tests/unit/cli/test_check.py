@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import NoReturn
@@ -56,6 +57,51 @@ def test_warnings_have_reasons_and_exit_code_0(tmp_path: Path) -> None:
     assert {"path": "controllers.controller1", "reason": data["warnings"][0]["reason"]} in data["warnings"]
     text = CliRunner().invoke(quorate, ["check", "-c", str(path)]).stdout
     assert "warning: controllers.controller1: no fencing" in text
+
+
+def test_what_is_lost_with_what() -> None:
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
+    assert "no single point of failure among 27 parts\n30 pairs of parts, lost at once, stop something" in said.stdout
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2"])
+    assert "\ncontroller1 + mariadb on controller2: galera stops, and 1 more that need them\n" in said.stdout
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2", "--output", "json"])
+    assert {
+        "lost": ["mariadb on controller1", "mariadb on controller3"],
+        "stopped": ["galera", "keystone"],
+    } in json.loads(said.stdout)["losses"]
+
+
+def test_one_controller_is_a_single_point_of_failure_and_what_to_do_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    kept = [
+        line for line in MINIMAL.read_text(encoding="utf-8").splitlines() if not re.match("  controller[23]:", line)
+    ]
+    path.write_text("\n".join(kept), encoding="utf-8")
+    said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert said.exit_code == 0
+    assert "single point of failure: controller1: corosync, " in said.stdout
+    assert "; three controllers, or five, survive the loss of one" in said.stdout
+
+
+def test_a_loss_that_is_asked_about() -> None:
+    asked = ["check", "-c", str(MINIMAL), "--what-if"]
+    said = CliRunner().invoke(quorate, [*asked, "controller1"])
+    assert said.stdout == "controller1: everything works\n"
+    said = CliRunner().invoke(quorate, [*asked, "controller2, BMC of controller2", "--output", "json"])
+    assert json.loads(said.stdout)["stopped"] == ["pacemaker", "keystone"]
+    said = CliRunner().invoke(quorate, [*asked, "contoller1"])
+    assert said.exit_code == 2
+    assert "no such part: contoller1" in said.stderr
+    assert "Perhaps controller1? " in said.stderr
+
+
+def test_a_failure_domain_of_nobody_is_a_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    domains = "failure_domains:\n  rack-a: [controller1, contoller2]\n"
+    path.write_text(MINIMAL.read_text(encoding="utf-8") + domains, encoding="utf-8")
+    said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert said.exit_code == 2
+    assert "no such controller: 'contoller2' (is 'controller2' a slip of the pen?)" in said.stderr
 
 
 def test_a_dozen_mistakes_are_a_dozen_messages(tmp_path: Path) -> None:

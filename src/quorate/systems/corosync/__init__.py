@@ -25,4 +25,5 @@ SYSTEM = System(
     quorum="majority",
     settle=30.0,
     drills=drills.DRILLS,
+    stands=drills.stands,
 )

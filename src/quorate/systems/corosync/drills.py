@@ -7,16 +7,25 @@ from collections.abc import Sequence
 from quorate.core.drill import Drills, Process, Roles, Sign
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.foresight import member
 from quorate.core.system import Site
+from quorate.core.tree import Formula, majority, some
 from quorate.systems.corosync.config import CorosyncSpec
 
 PART = "membership"
+PAIR = 2
 
 
 def processes(_spec: CorosyncSpec, site: Site) -> Sequence[Process]:
     """Corosync speaks UDP to itself only: no port that could go deaf by itself."""
     fenced = frozenset({Loss.REFUSED, Loss.HUNG} if site.cloud.is_fenced else ())
     return (Process(PART, "corosync.service", role="virtual-ip", fenced=fenced),)
+
+
+def stands(_spec: CorosyncSpec, site: Site) -> Formula:
+    """A majority; of two, either goes on alone, once the other is known to be off (two_node: votequorum(5))."""
+    members = [member(PART, host) for host in site.cloud.names]
+    return some(*members) if len(members) == PAIR else majority(*members)
 
 
 def reacts(spec: CorosyncSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:

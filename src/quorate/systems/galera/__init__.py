@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from quorate.core.system import System
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
-from quorate.systems.galera.drills import DRILLS
+from quorate.systems.galera.drills import DRILLS, stands
 from quorate.systems.galera.form import SETTLE, form
 from quorate.systems.galera.probe import View, judge, questions, read
 
@@ -33,4 +33,5 @@ SYSTEM: System[Galera, View] = System(
     settle=SETTLE,
     warnings=warnings,
     drills=DRILLS,
+    stands=stands,
 )

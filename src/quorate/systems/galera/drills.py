@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from quorate.core.drill import DataFolder, Drills, Process, Roles, Sign
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.foresight import ARBITER, member
 from quorate.core.system import Site
+from quorate.core.tree import Formula, every, majority, some
 from quorate.systems.galera.config import PORT, UNIT, Galera
 from quorate.systems.galera.workloads import workloads
 
@@ -18,6 +20,12 @@ DATA = "/var/lib/mysql"
 def processes(_spec: Galera, _site: Site) -> Sequence[Process]:
     """The writer is the member that clients notice."""
     return (Process(PART, UNIT, port=PORT, role="writer"),)
+
+
+def stands(_spec: Galera, site: Site) -> Formula:
+    """A majority, in which the arbiter counts and holds nothing, with a member that has the data."""
+    members = [member(PART, host) for host in site.cloud.names]
+    return every(majority(*members, *((ARBITER,) if site.cloud.arbiter else ())), some(*members))
 
 
 def data(_spec: Galera, _site: Site) -> Sequence[DataFolder]:

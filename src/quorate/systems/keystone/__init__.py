@@ -30,6 +30,7 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     secrets=secrets,
     offers=("identity",),
     needs=("database", "cache", "virtual-ip"),
+    spares=("cache",),
     settle=60.0,
     warnings=warnings,
     drills=DRILLS,

@@ -25,4 +25,5 @@ SYSTEM = System(
     quorum="majority",
     settle=form.SETTLE,
     drills=drills.DRILLS,
+    stands=drills.stands,
 )

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from quorate.core.drill import Drills, Process, Roles, Sign, Standby
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss, OnHost
+from quorate.core.foresight import bmc, member
 from quorate.core.system import Site
+from quorate.core.tree import Formula, every, some
 from quorate.systems.pacemaker.cib import TRANSITION_DELAY_MS
 from quorate.systems.pacemaker.config import PacemakerSpec
 
@@ -52,6 +54,15 @@ def standby(_spec: PacemakerSpec, _site: Site, host: str) -> Standby:
         return OnHost(host, ("crm_attribute", "--node", host, "--name", "standby", "--update", value))
 
     return Standby(PART, say("on"), say("off"))
+
+
+def stands(_spec: PacemakerSpec, site: Site) -> Formula:
+    """Some controller of the majority has Pacemaker and a proxy that answers; who has not is known to be off."""
+    hosts = site.cloud.names
+    taking_part = {host: every(member("membership", host), member("virtual-ip", host)) for host in hosts}
+    holders = (every(formula, member("proxy", host)) for host, formula in taking_part.items())
+    known = (some(formula, bmc(host)) for host, formula in taking_part.items()) if site.cloud.is_fenced else ()
+    return every(some(*holders), *known)
 
 
 def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:

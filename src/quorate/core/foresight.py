@@ -1,0 +1,122 @@
+"""What stops when which parts are lost, from the cloud file alone: a model of parts and of what needs them.
+
+Parts are the controllers, the failure domains that several of them share, their BMCs, the arbiter, and each process on
+each controller. A system works as `core/system.py` says of it: a majority of its members, or each of its processes
+somewhere, and all kinds of endpoints that it needs, but for those that it can do without for a time (`spares`). Losses
+are simultaneous, which is the worst case: a cluster that has time to count anew between two losses may survive both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from quorate.core.drill import Process
+from quorate.core.system import AnySystem, Site, enabled
+from quorate.core.tree import Cut, Formula, Formulas, cut_sets, every, majority, parts, some, works
+
+ARBITER = "arbiter"
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """The model. `needs`: each system, in the order in which they are formed, with those that it cannot do without."""
+
+    formulas: Formulas
+    needs: Mapping[str, frozenset[str]]
+    domains: frozenset[str]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Everything that can be lost."""
+        return tuple(sorted(parts(self.formulas)))
+
+    def stopped(self, lost: Iterable[str]) -> tuple[str, ...]:
+        """The systems that do not work while all these are lost."""
+        gone = frozenset(lost)
+        return tuple(name for name in self.needs if not works(name, self.formulas, gone))
+
+    def told(self, lost: Iterable[str]) -> str:
+        """What stops of itself while all these are lost, and how many others with it, in words."""
+        stopped = self.stopped(lost)
+        first = [name for name in stopped if self.needs[name].isdisjoint(stopped)]
+        if not first:
+            return "everything works"
+        more = len(stopped) - len(first)
+        return f"{', '.join(first)} stop{'s' * (len(first) == 1)}" + (
+            f", and {more} more that need them" if more else ""
+        )
+
+    def remedy(self, part: str) -> str:
+        """How to survive the loss of a part that is the only one of its kind."""
+        if part in self.domains:
+            return "no failure domain may hold so many controllers that the others are no majority"
+        return "three controllers, or five, survive the loss of one"
+
+    def cuts(self, order: int) -> tuple[Cut, ...]:
+        """The smallest losses, of at most so many parts, each of which stops some system; small ones first."""
+        found = cut_sets(self.needs, self.formulas, order)
+        return tuple(sorted({cut for cuts in found.values() for cut in cuts}, key=lambda cut: (len(cut), sorted(cut))))
+
+
+def up(host: str) -> str:
+    """Name the formula for whether a controller is there at all: itself, and every failure domain that it is in."""
+    return f"{host} is up"
+
+
+def offered(kind: str) -> str:
+    """Name the formula for whether anybody finds what is offered as this kind."""
+    return f"{kind} is offered"
+
+
+def member(kind: str, host: str) -> str:
+    """Name the formula for whether a controller serves what is offered as this kind."""
+    return f"{kind} on {host}"
+
+
+def process(unit: str, host: str) -> str:
+    """Name the part that a process on a controller is."""
+    return f"{unit.removesuffix('.service')} on {host}"
+
+
+def bmc(host: str) -> str:
+    """Name the part by which a controller's power is cut."""
+    return f"BMC of {host}"
+
+
+def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
+    """Build the model of a cloud."""
+    formulas: dict[str, Formula] = {}
+    for host in site.cloud.names:
+        domains = (name for name, hosts in site.cloud.failure_domains.items() if host in hosts)
+        formulas[up(host)] = every(host, *domains)
+    chosen = enabled(site.cloud, systems)
+    for system in chosen:
+        formulas |= _of(system, site)
+    offers = {kind: system.name for system in chosen for kind in system.offers}
+    needs = {system.name: frozenset(offers[kind] for kind in _needed(system)) for system in chosen}
+    return Foresight(formulas, needs, frozenset(site.cloud.failure_domains))
+
+
+def _needed(system: AnySystem) -> tuple[str, ...]:
+    return tuple(kind for kind in system.needs if kind not in system.spares)
+
+
+def _of(system: AnySystem, site: Site) -> Iterator[tuple[str, Formula]]:
+    """Its members, itself by its name, and each kind that it offers."""
+    spec, hosts = site.cloud.systems[system.name], site.cloud.names
+    processes = system.drills.processes(spec, site) if system.drills else ()
+    members = {host: every(up(host), *(process(one.unit, host) for one in processes)) for host in hosts}
+    own = system.stands(spec, site) if system.stands else _together(system, members, processes)
+    yield system.name, every(own, *map(offered, _needed(system)))
+    for kind in system.offers:
+        yield offered(kind), system.name
+        for host, formula in members.items():
+            yield member(kind, host), formula
+
+
+def _together(system: AnySystem, members: Mapping[str, Formula], processes: Sequence[Process]) -> Formula:
+    """By majority, or each process on any controller."""
+    if system.quorum == "majority":
+        return majority(*members.values())
+    return every(*(some(*(every(up(host), process(one.unit, host)) for host in members)) for one in processes))

@@ -1,0 +1,82 @@
+"""What the model of a cloud says of losses: of three controllers, of one, of two with an arbiter, of five."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+from systems_clouds import build, builtin, site
+
+from quorate import systems
+from quorate.core.foresight import ARBITER, Foresight, bmc, foresee
+
+SYSTEMS = systems.discover()
+CLUSTERS = ("corosync", "etcd", "galera", "rabbitmq")
+
+
+def of(kind: str, **more: Any) -> Foresight:
+    """A cloud with every system that it can have."""
+    data = builtin(kind, {system.name: {} for system in SYSTEMS})
+    cloud = build(data | more, SYSTEMS)
+    return foresee(site(cloud, SYSTEMS, {}), SYSTEMS)
+
+
+def test_of_three_controllers_nothing_is_a_single_point_of_failure() -> None:
+    assert of("three").cuts(1) == ()
+
+
+def test_of_three_controllers_any_two_stop_every_cluster_and_all_that_needs_one() -> None:
+    foresight = of("three")
+    for pair in combinations(("controller1", "controller2", "controller3"), 2):
+        assert set(foresight.needs) - set(foresight.stopped(pair)) == {"haproxy", "memcached", "cache"}
+        assert foresight.told(pair).startswith("corosync, etcd, galera, rabbitmq stop, and ")
+
+
+def test_a_cache_that_is_gone_everywhere_stops_no_service() -> None:
+    foresight = of("three")
+    lost = {part for part in foresight.parts if part.startswith(("memcached", "quorate-balancer"))}
+    assert foresight.stopped(lost) == ("memcached", "cache")
+
+
+def test_processes_of_a_service_may_be_on_different_controllers() -> None:
+    foresight = of("three")
+    lost = {"nova-api on controller1", "nova-conductor on controller2", "nova-scheduler on controller3"}
+    assert foresight.stopped(lost) == ()
+    assert foresight.stopped({f"nova-conductor on controller{number}" for number in (1, 2, 3)}) == ("nova",)
+
+
+def test_a_virtual_ip_waits_for_whoever_cannot_be_known_to_be_off() -> None:
+    foresight = of("three")
+    assert "pacemaker" not in foresight.stopped({"controller2"})
+    assert "pacemaker" in foresight.stopped({"controller2", bmc("controller2")})
+    assert "pacemaker" not in foresight.stopped({"controller2", bmc("controller1")})
+
+
+def test_a_failure_domain_that_holds_a_majority_is_a_single_point_of_failure() -> None:
+    shared = {"rack-a": ["controller1", "controller2"], "rack-b": ["controller3"]}
+    foresight = of("three", failure_domains=shared)
+    assert foresight.cuts(1) == (frozenset({"rack-a"}),)
+    assert "no failure domain may hold" in foresight.remedy("rack-a")
+
+
+def test_of_five_controllers_any_two_may_be_lost() -> None:
+    foresight = of("five")
+    machines = [part for part in foresight.parts if part.startswith("controller")]
+    assert not [pair for pair in combinations(machines, 2) if foresight.stopped(pair)]
+    assert all(set(CLUSTERS) <= set(foresight.stopped(three)) for three in combinations(machines, 3))
+
+
+@pytest.fixture
+def two() -> Foresight:
+    """Two controllers and an arbiter, with what every cloud has: nothing that votes among controllers only."""
+    data = builtin("two", {system.name: {} for system in SYSTEMS if not system.spec.optional})
+    cloud = build(data, SYSTEMS)
+    return foresee(site(cloud, SYSTEMS, {}), SYSTEMS)
+
+
+def test_an_arbiter_votes_for_the_database_and_for_nothing_else(two: Foresight) -> None:
+    assert two.cuts(1) == ()
+    assert two.stopped({ARBITER}) == ()
+    assert two.stopped({ARBITER, "controller1"}) == ("galera", "keystone")
+    assert "galera" in two.stopped({"mariadb on controller1", "mariadb on controller2"}), "it holds no data"
