@@ -12,6 +12,7 @@ import click
 from quorate.cli import render
 from quorate.cli.options import cloud_option, output_option
 from quorate.cli.session import known, operation, without_option
+from quorate.core.impact import in_all
 from quorate.core.plan import Plan, Wave
 from quorate.engine.apply import look
 from quorate.errors import InvalidInput
@@ -64,6 +65,9 @@ def _lines(plan: Plan) -> Iterator[str]:
     for number, wave in enumerate(plan.waves, start=1):
         yield ""
         yield from _wave_lines(number, wave)
+    if any(wave.impact for wave in plan.waves):
+        most = ", ".join(f"{function} {seconds:.1f} s" for function, seconds in in_all(plan).items())
+        yield f"\npauses in all, at most: {most or 'none'}"
     for note in plan.notes:
         yield f"\nNOTE {note.system}: {note.text}"
     for missing in plan.missing:
@@ -81,6 +85,9 @@ def _wave_lines(number: int, wave: Wave) -> Iterator[str]:
         yield f"   {', '.join(step.host for step in same)}"
         yield from (f"     {line}" for line in lines)
         yield from dict.fromkeys(f"     cannot be undone: {s.irreversible}" for s in same if s.irreversible)
+    if wave.impact is not None:
+        pauses = ", ".join(f"{function} at most {seconds:.1f} s" for function, seconds in wave.impact.pauses.items())
+        yield f"   pauses: {pauses or 'none'}; {wave.impact.left} members go on, {wave.impact.least} must"
     if wave.gate is not None:
         members = ", ".join(wave.gate.members)
         yield f"   then waits until {wave.gate.system} is well on {members}, at most {wave.gate.timeout:.0f} s"

@@ -38,16 +38,28 @@ class Gate(_Part):
     timeout: float
 
 
+class Impact(_Part):
+    """What an interruption does to whoever uses the cloud: function → seconds that it pauses at most.
+
+    Of the system's members `left` go on, and `least` must.
+    """
+
+    pauses: dict[str, float]
+    left: int
+    least: int
+
+
 class Wave(_Part):
     """Steps that run side by side, one for each controller; then the gate. A disturbing wave has one step only.
 
-    `system` is empty for the preparation, which touches nothing that runs.
+    `system` is empty for the preparation, which touches nothing that runs. `impact`: of one that interrupts somebody.
     """
 
     title: str
     system: str = ""
     steps: tuple[Step, ...]
     gate: Gate | None = None
+    impact: Impact | None = None
 
 
 class Refusal(_Part):

@@ -15,6 +15,7 @@ from typing import Any
 from quorate.core.act import Act, Install, SetUnit
 from quorate.core.delta import Delta, delta, inputs_digest, merged
 from quorate.core.diff import Change
+from quorate.core.impact import foretold
 from quorate.core.observed import HostSeen, Unknown, World
 from quorate.core.order import may_disturb
 from quorate.core.plan import Gate, Missing, Note, Plan, Refusal, Step, Wave, digest
@@ -112,7 +113,7 @@ def make_plan(
     return Plan(
         cloud=site.cloud.cloud,
         made=made,
-        waves=tuple(waves),
+        waves=tuple(foretold(wave, site, systems) for wave in waves),
         missing=missing,
         without=tuple(without),
         refusals=tuple(refusals),
