@@ -42,8 +42,9 @@ def answer_text(foresight: Foresight, lost: frozenset[str]) -> str:
 
 
 def as_data(foresight: Foresight, order: int) -> list[dict[str, Any]]:
-    """Each smallest loss with what it stops, for programs."""
-    return [{"lost": sorted(cut), "stopped": foresight.stopped(cut)} for cut in foresight.cuts(order)]
+    """Each smallest loss with what it stops, and with what may be gone for ever, for programs."""
+    stopping = [{"lost": sorted(cut), "stopped": foresight.stopped(cut)} for cut in foresight.cuts(order)]
+    return [*stopping, *({"lost": sorted(cut), "gone": what} for cut, what in foresight.losing(order))]
 
 
 def as_text(foresight: Foresight, order: int) -> str:
@@ -57,6 +58,7 @@ def as_text(foresight: Foresight, order: int) -> str:
         pairs = sum(len(cut) == 2 for cut in cuts)
         lines += [f"{pairs} pairs of parts, lost at once, stop something: --losses 2 names them"] if pairs else []
     lines += [f"{_together(cut)}: {foresight.told(cut)}" for cut in cuts if 1 < len(cut) <= order]
+    lines += [f"{_together(cut)}: {what} may be lost for ever" for cut, what in foresight.losing(order)]
     return "".join(f"\n{line}" for line in lines)
 
 

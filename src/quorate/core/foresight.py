@@ -1,9 +1,10 @@
 """What stops when which parts are lost, from the cloud file alone: a model of parts and of what needs them.
 
-Parts are the controllers, the failure domains that several of them share, their BMCs, the arbiter, and each process on
-each controller. A system works as `core/system.py` says of it: a majority of its members, or each of its processes
-somewhere, and all kinds of endpoints that it needs, but for those that it can do without for a time (`spares`). Losses
-are simultaneous, which is the worst case: a cluster that has time to count anew between two losses may survive both.
+Parts are the controllers, the failure domains that several of them share, their BMCs, the arbiter, each process on
+each controller, and, for what is kept, their disks. A system works as `core/system.py` says of it: a majority of its
+members, or each of its processes somewhere, and all kinds of endpoints that it needs, but for those that it can do
+without for a time (`spares`). Losses are simultaneous, which is the worst case: a cluster that has time to count anew
+between two losses may survive both.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from quorate.core.drill import Process
-from quorate.core.system import AnySystem, Site, enabled
-from quorate.core.tree import Cut, Formula, Formulas, cut_sets, every, majority, parts, some, works
+from quorate.core.system import AnySystem, Kept, Site, enabled
+from quorate.core.tree import AtLeast, Cut, Formula, Formulas, cut_sets, every, majority, parts, some, works
 
 ARBITER = "arbiter"
 
 
 @dataclass(frozen=True)
 class Foresight:
-    """The model. `needs`: each system, in the order in which they are formed, with those that it cannot do without."""
+    """The model. `needs`: each system, in the order in which they are formed, with those that it cannot do without.
+
+    `keeps`: the formulas of what is acknowledged and must not be lost.
+    """
 
     formulas: Formulas
     needs: Mapping[str, frozenset[str]]
+    keeps: tuple[str, ...]
     domains: frozenset[str]
 
     @property
@@ -35,6 +40,11 @@ class Foresight:
         """The systems that do not work while all these are lost."""
         gone = frozenset(lost)
         return tuple(name for name in self.needs if not works(name, self.formulas, gone))
+
+    def losing(self, order: int) -> tuple[tuple[Cut, str], ...]:
+        """The smallest losses with which something that was acknowledged may be gone for ever, and what that is."""
+        found = cut_sets(self.keeps, self.formulas, order)
+        return tuple((cut, kept) for kept in self.keeps for cut in found[kept])
 
     def told(self, lost: Iterable[str]) -> str:
         """What stops of itself while all these are lost, and how many others with it, in words."""
@@ -84,6 +94,11 @@ def bmc(host: str) -> str:
     return f"BMC of {host}"
 
 
+def disk(host: str) -> str:
+    """Name the part that holds what a controller keeps. One that is lost is a lost controller, too."""
+    return f"disk of {host}"
+
+
 def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
     """Build the model of a cloud."""
     formulas: dict[str, Formula] = {}
@@ -95,7 +110,15 @@ def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
         formulas |= _of(system, site)
     offers = {kind: system.name for system in chosen for kind in system.offers}
     needs = {system.name: frozenset(offers[kind] for kind in _needed(system)) for system in chosen}
-    return Foresight(formulas, needs, frozenset(site.cloud.failure_domains))
+    kept = {f"{one.what} ({system.name})": _kept(one, site) for system in chosen for one in system.keeps}
+    return Foresight(formulas | kept, needs, tuple(kept), frozenset(site.cloud.failure_domains))
+
+
+def _kept(one: Kept, site: Site) -> Formula:
+    """It is there while one of those disks is on which it lies at least; which these are nobody knows."""
+    disks = tuple(disk(host) for host in site.cloud.names)
+    copies = len(disks) if one.on == "all" else len(disks) // 2 + 1
+    return AtLeast(len(disks) - copies + 1, disks)
 
 
 def _needed(system: AnySystem) -> tuple[str, ...]:

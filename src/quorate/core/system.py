@@ -147,6 +147,14 @@ Formation = Sequence[Wave] | Blocked
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Something that is acknowledged only when it lies on the disks of so many members: all that serve, a majority."""
+
+    what: str
+    on: Literal["all", "majority"]
+
+
+@dataclass(frozen=True)
 class System(Generic[S, V]):
     """A system: what should be, how to look at it, how to judge and form it. All functions are pure.
 
@@ -159,6 +167,7 @@ class System(Generic[S, V]):
     `drills`: what of it can be hit, how it reacts, and its clients; None: drills know nothing of it.
     `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
     together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
+    `keeps`: what its members hold for others.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -184,6 +193,7 @@ class System(Generic[S, V]):
     drills: Drills[S] | None = None
     spares: tuple[str, ...] = ()
     stands: Callable[[S, Site], Formula] | None = None
+    keeps: tuple[Kept, ...] = ()
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
 

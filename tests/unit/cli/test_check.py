@@ -61,7 +61,7 @@ def test_warnings_have_reasons_and_exit_code_0(tmp_path: Path) -> None:
 
 def test_what_is_lost_with_what() -> None:
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
-    assert "no single point of failure among 27 parts\n30 pairs of parts, lost at once, stop something" in said.stdout
+    assert "no single point of failure among 30 parts\n30 pairs of parts, lost at once, stop something" in said.stdout
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2"])
     assert "\ncontroller1 + mariadb on controller2: galera stops, and 1 more that need them\n" in said.stdout
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2", "--output", "json"])

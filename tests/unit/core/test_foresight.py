@@ -9,7 +9,7 @@ import pytest
 from systems_clouds import build, builtin, site
 
 from quorate import systems
-from quorate.core.foresight import ARBITER, Foresight, bmc, foresee
+from quorate.core.foresight import ARBITER, Foresight, bmc, disk, foresee
 
 SYSTEMS = systems.discover()
 CLUSTERS = ("corosync", "etcd", "galera", "rabbitmq")
@@ -51,6 +51,15 @@ def test_a_virtual_ip_waits_for_whoever_cannot_be_known_to_be_off() -> None:
     assert "pacemaker" not in foresight.stopped({"controller2"})
     assert "pacemaker" in foresight.stopped({"controller2", bmc("controller2")})
     assert "pacemaker" not in foresight.stopped({"controller2", bmc("controller1")})
+
+
+def test_rows_are_on_every_disk_and_messages_on_two_of_three() -> None:
+    losing = of("three").losing(3)
+    disks = [disk(f"controller{number}") for number in (1, 2, 3)]
+    pairs = {frozenset(pair) for pair in combinations(disks, 2)}
+    assert {cut for cut, what in losing if what == "committed rows (galera)"} == {frozenset(disks)}
+    assert {cut for cut, what in losing if what == "confirmed messages (rabbitmq)"} == pairs
+    assert of("one").losing(1)
 
 
 def test_a_failure_domain_that_holds_a_majority_is_a_single_point_of_failure() -> None:

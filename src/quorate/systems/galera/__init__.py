@@ -11,7 +11,7 @@ do everything in it from the management network, with the claim's secret as its 
 
 from __future__ import annotations
 
-from quorate.core.system import System
+from quorate.core.system import Kept, System
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
 from quorate.systems.galera.drills import DRILLS, stands
 from quorate.systems.galera.form import SETTLE, form
@@ -33,5 +33,6 @@ SYSTEM: System[Galera, View] = System(
     settle=SETTLE,
     warnings=warnings,
     drills=DRILLS,
+    keeps=(Kept("committed rows", on="all"),),
     stands=stands,
 )

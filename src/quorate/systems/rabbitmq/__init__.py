@@ -12,7 +12,7 @@ claim's secret as its password.
 
 from __future__ import annotations
 
-from quorate.core.system import System
+from quorate.core.system import Kept, System
 from quorate.systems.rabbitmq.config import RabbitSpec, endpoints, resources, secrets, warnings
 from quorate.systems.rabbitmq.drills import DRILLS
 from quorate.systems.rabbitmq.form import SETTLE, form
@@ -34,4 +34,5 @@ SYSTEM: System[RabbitSpec, View] = System(
     settle=SETTLE,
     warnings=warnings,
     drills=DRILLS,
+    keeps=(Kept("confirmed messages", on="majority"),),
 )
