@@ -23,21 +23,23 @@ def named(foresight: Foresight, text: str) -> frozenset[str]:
 
 
 def answer(foresight: Foresight, lost: frozenset[str]) -> dict[str, Any]:
-    """What stops, and what goes on, for programs."""
+    """What stops, what goes on, and what may be gone for ever, for programs."""
     stopped = foresight.stopped(lost)
     return {
         "lost": sorted(lost),
         "stopped": stopped,
         "works": [name for name in foresight.needs if name not in stopped],
+        "gone": foresight.gone(lost),
     }
 
 
 def answer_text(foresight: Foresight, lost: frozenset[str]) -> str:
     """The same for people."""
     found = answer(foresight, lost)
-    lines = [f"{_together(lost)}: {foresight.told(lost)}"]
+    lines = [f"{_together(lost)}: {_told(foresight, lost)}"]
     if found["stopped"]:
         lines += [f"  stops: {', '.join(found['stopped'])}", f"  works: {', '.join(found['works']) or 'nothing'}"]
+    lines += [f"  may be lost for ever: {what}" for what in found["gone"]]
     return "\n".join(lines)
 
 
@@ -51,16 +53,37 @@ def as_text(foresight: Foresight, order: int) -> str:
     """The same for people, single points of failure first, with what to do about them."""
     cuts = foresight.cuts(max(order, 2))
     single = [part for cut in cuts if len(cut) == 1 for part in cut]
-    lines = [f"single point of failure: {part}: {foresight.told({part})}; {foresight.remedy(part)}" for part in single]
+    lines = [
+        f"single point of failure: {part}: {_told(foresight, frozenset({part}))}; {_remedy(foresight, part)}"
+        for part in single
+    ]
     if not single:
         lines = [f"no single point of failure among {len(foresight.parts)} parts"]
     if order == 1:
         pairs = sum(len(cut) == 2 for cut in cuts)
         lines += [f"{pairs} pairs of parts, lost at once, stop something: --losses 2 names them"] if pairs else []
-    lines += [f"{_together(cut)}: {foresight.told(cut)}" for cut in cuts if 1 < len(cut) <= order]
+    lines += [f"{_together(cut)}: {_told(foresight, cut)}" for cut in cuts if 1 < len(cut) <= order]
     lines += [f"{_together(cut)}: {what} may be lost for ever" for cut, what in foresight.losing(order)]
     return "".join(f"\n{line}" for line in lines)
 
 
 def _together(lost: frozenset[str]) -> str:
     return " + ".join(sorted(lost))
+
+
+def _told(foresight: Foresight, lost: frozenset[str]) -> str:
+    """What stops of itself while all these are lost, and how many others with it."""
+    stopped = foresight.stopped(lost)
+    first = foresight.first(stopped)
+    if not first:
+        return "everything works"
+    more = len(stopped) - len(first)
+    also = f", and {more} more that need them" if more else ""
+    return f"{', '.join(first)} stop{'s' * (len(first) == 1)}{also}"
+
+
+def _remedy(foresight: Foresight, part: str) -> str:
+    """How to survive the loss of a part that is the only one of its kind."""
+    if part in foresight.domains:
+        return "no failure domain may hold so many controllers that the others are no majority"
+    return "three controllers, or five, survive the loss of one"

@@ -77,6 +77,10 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from (f"  {line}" for line in refusal.evidence)
 
 
+def _members(count: int) -> str:
+    return "1 member goes" if count == 1 else f"{count} members go"
+
+
 def _wave_lines(number: int, wave: Wave) -> Iterator[str]:
     disturbs = any(step.disturbs for step in wave.steps)
     yield f"{number}. {wave.title}{'  (interrupts a running member)' if disturbs else ''}"
@@ -87,7 +91,7 @@ def _wave_lines(number: int, wave: Wave) -> Iterator[str]:
         yield from dict.fromkeys(f"     cannot be undone: {s.irreversible}" for s in same if s.irreversible)
     if wave.impact is not None:
         pauses = ", ".join(f"{function} at most {seconds:.1f} s" for function, seconds in wave.impact.pauses.items())
-        yield f"   pauses: {pauses or 'none'}; {wave.impact.left} members go on, {wave.impact.least} must"
+        yield f"   pauses: {pauses or 'none'}; {_members(wave.impact.left)} on, {wave.impact.least} must"
     if wave.gate is not None:
         members = ", ".join(wave.gate.members)
         yield f"   then waits until {wave.gate.system} is well on {members}, at most {wave.gate.timeout:.0f} s"

@@ -38,30 +38,23 @@ class Foresight:
 
     def stopped(self, lost: Iterable[str]) -> tuple[str, ...]:
         """The systems that do not work while all these are lost."""
-        gone = frozenset(lost)
-        return tuple(name for name in self.needs if not works(name, self.formulas, gone))
+        found = works(self.needs, self.formulas, frozenset(lost))
+        return tuple(name for name in self.needs if not found[name])
+
+    def gone(self, lost: Iterable[str]) -> tuple[str, ...]:
+        """What was acknowledged and may be gone for ever when all these are lost."""
+        found = works(self.keeps, self.formulas, frozenset(lost))
+        return tuple(kept for kept in self.keeps if not found[kept])
+
+    def first(self, stopped: Iterable[str]) -> tuple[str, ...]:
+        """Those of the stopped ones that do not only stop because what they need does."""
+        names = tuple(stopped)
+        return tuple(name for name in names if self.needs[name].isdisjoint(names))
 
     def losing(self, order: int) -> tuple[tuple[Cut, str], ...]:
         """The smallest losses with which something that was acknowledged may be gone for ever, and what that is."""
         found = cut_sets(self.keeps, self.formulas, order)
         return tuple((cut, kept) for kept in self.keeps for cut in found[kept])
-
-    def told(self, lost: Iterable[str]) -> str:
-        """What stops of itself while all these are lost, and how many others with it, in words."""
-        stopped = self.stopped(lost)
-        first = [name for name in stopped if self.needs[name].isdisjoint(stopped)]
-        if not first:
-            return "everything works"
-        more = len(stopped) - len(first)
-        return f"{', '.join(first)} stop{'s' * (len(first) == 1)}" + (
-            f", and {more} more that need them" if more else ""
-        )
-
-    def remedy(self, part: str) -> str:
-        """How to survive the loss of a part that is the only one of its kind."""
-        if part in self.domains:
-            return "no failure domain may hold so many controllers that the others are no majority"
-        return "three controllers, or five, survive the loss of one"
 
     def cuts(self, order: int) -> tuple[Cut, ...]:
         """The smallest losses, of at most so many parts, each of which stops some system; small ones first."""
@@ -70,7 +63,7 @@ class Foresight:
 
 
 def up(host: str) -> str:
-    """Name the formula for whether a controller is there at all: itself, and every failure domain that it is in."""
+    """Name the formula for whether a controller is there at all: itself, its disk, and its failure domains."""
     return f"{host} is up"
 
 
@@ -95,7 +88,7 @@ def bmc(host: str) -> str:
 
 
 def disk(host: str) -> str:
-    """Name the part that holds what a controller keeps. One that is lost is a lost controller, too."""
+    """Name the part that holds what a controller keeps, and without which it is not there."""
     return f"disk of {host}"
 
 
@@ -104,7 +97,7 @@ def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
     formulas: dict[str, Formula] = {}
     for host in site.cloud.names:
         domains = (name for name, hosts in site.cloud.failure_domains.items() if host in hosts)
-        formulas[up(host)] = every(host, *domains)
+        formulas[up(host)] = every(host, disk(host), *domains)
     chosen = enabled(site.cloud, systems)
     for system in chosen:
         formulas |= _of(system, site)

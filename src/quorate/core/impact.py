@@ -1,4 +1,4 @@
-"""What a plan does to those who use the cloud meanwhile: which functions pause, for how long at most, who is left.
+"""What a plan does to those who use the cloud meanwhile: which functions pause, and for how long at most.
 
 An interruption is what a drill calls a drained process: it says goodbye and comes back. So each wave's pauses follow
 from the same formulas as a drill's (core/failure.py), and drills hold them to what is measured. Roles are not looked
@@ -13,26 +13,20 @@ from quorate.core.act import SetUnit
 from quorate.core.aim import functions_of, pauses_of, processes_of, uses_of
 from quorate.core.failure import NOTICEABLE, predict
 from quorate.core.fault import Hit, Loss
-from quorate.core.order import needed
-from quorate.core.plan import Impact, Plan, Wave
+from quorate.core.plan import Plan, Wave
 from quorate.core.system import AnySystem, Site
 
 
 def foretold(wave: Wave, site: Site, systems: Sequence[AnySystem]) -> Wave:
-    """Say of a wave that interrupts somebody what that does."""
-    if not any(step.disturbs for step in wave.steps):
+    """Say of a wave that interrupts somebody which functions that pauses."""
+    if wave.impact is None:
         return wave
     hits = _hits(wave, site, systems)
     roles = {one.role: hit.host for one in processes_of(site, systems) for hit in hits if one.word == hit.part}
     pauses = pauses_of(site, systems, roles, hits)
     found = predict(functions_of(site, systems), uses_of(site, systems), pauses, bounded=True)
     lasting = {one.function: one.seconds for one in found if one.seconds is not None and one.seconds > NOTICEABLE}
-    hosts, rule = site.cloud.names, next(system.quorum for system in systems if system.name == wave.system)
-    impact = Impact(
-        pauses={function: round(seconds, 2) for function, seconds in lasting.items()},
-        left=len(hosts) - len({step.host for step in wave.steps if step.disturbs}),
-        least=needed(rule, len(hosts), arbiter=site.cloud.arbiter is not None),
-    )
+    impact = wave.impact.model_copy(update={"pauses": {name: round(seconds, 2) for name, seconds in lasting.items()}})
     return wave.model_copy(update={"impact": impact})
 
 

@@ -41,7 +41,7 @@ class Gate(_Part):
 class Impact(_Part):
     """What an interruption does to whoever uses the cloud: function → seconds that it pauses at most.
 
-    Of the system's members `left` go on, and `least` must.
+    Of the system's members `left` are known to be well and go on, and `least` must be.
     """
 
     pauses: dict[str, float]

@@ -17,8 +17,8 @@ from quorate.core.delta import Delta, delta, inputs_digest, merged
 from quorate.core.diff import Change
 from quorate.core.impact import foretold
 from quorate.core.observed import HostSeen, Unknown, World
-from quorate.core.order import may_disturb
-from quorate.core.plan import Gate, Missing, Note, Plan, Refusal, Step, Wave, digest
+from quorate.core.order import may_disturb, needed
+from quorate.core.plan import Gate, Impact, Missing, Note, Plan, Refusal, Step, Wave, digest
 from quorate.core.resource import File, Resource, Unit
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Blocked, Formation, Site, enabled
@@ -105,6 +105,7 @@ def make_plan(
         member_waves, member_refusals = _system_waves(found, site, secrets)
         waves += member_waves
         refusals += member_refusals
+    waves, unsaid = _foretold(waves, site, systems)
     missing = tuple(
         Missing(host=host, why=seen.why)
         for host, seen in world.items()
@@ -113,11 +114,11 @@ def make_plan(
     return Plan(
         cloud=site.cloud.cloud,
         made=made,
-        waves=tuple(foretold(wave, site, systems) for wave in waves),
+        waves=tuple(waves),
         missing=missing,
         without=tuple(without),
         refusals=tuple(refusals),
-        notes=tuple(note for found in reviews for note in _notes(found, site)) if waves else (),
+        notes=(*(note for found in reviews for note in _notes(found, site)), *unsaid) if waves else (),
         world=_world_digest(site, world),
     ).printed()
 
@@ -186,12 +187,21 @@ def _in_order(found: Review, site: Site, forming: Sequence[Wave]) -> tuple[list[
     starting = _starting(found, gated=not forming)
     gates = [wave.gate.members for wave in (*starting, *forming) if wave.gate]
     members |= {member: ok("behind its gate") for gated in gates for member in gated}
-    needed = {step.host for wave in forming for step in wave.steps}
-    put_off = [host for host in waiting if host not in needed]
+    forms = {step.host for wave in forming for step in wave.steps}
+    put_off = [host for host in waiting if host not in forms]
     after, refused = _rolling(found, site, members, put_off, forming=False)
-    refused |= {host: why for host, why in waiting.items() if host in needed}
-    shown = [_interruption(found, host, gated=True) for host in refused]
+    refused |= {host: why for host, why in waiting.items() if host in forms}
+    shown = [_interruption(found, site, members, host, gated=True) for host in refused]
     return [*before, *starting, *forming, *after, *shown], list(refused.values())
+
+
+def _foretold(waves: list[Wave], site: Site, systems: Sequence[AnySystem]) -> tuple[list[Wave], tuple[Note, ...]]:
+    """Say what interruptions do to clients. A system that crashes over it is no reason not to plan."""
+    try:
+        return [foretold(wave, site, systems) for wave in waves], ()
+    except Exception as error:  # noqa: BLE001 - as above
+        why = f"what interruptions do to clients could not be worked out: {type(error).__name__}: {error}"
+        return waves, (Note(system="", text=why),)
 
 
 def _notes(found: Review, site: Site) -> Iterable[Note]:
@@ -226,19 +236,24 @@ def _rolling(
             refused[host] = why_not
             continue
         gated = not forming or (host in members and members[host].is_ok)
-        waves.append(_interruption(found, host, gated=gated))
+        waves.append(_interruption(found, site, members, host, gated=gated))
         if gated:
             members[host] = ok("behind its gate")
     return waves, refused
 
 
-def _interruption(found: Review, host: str, *, gated: bool) -> Wave:
-    """All that a member needs that must be interrupted for it, in one step."""
+def _interruption(found: Review, site: Site, members: Mapping[str, Verdict], host: str, *, gated: bool) -> Wave:
+    """All that a member needs that must be interrupted for it, in one step; who is known to be well goes on."""
     name, change = found.system.name, found.deltas[host]
     acts, lines = merged((*change.quiet, *change.disturbing, *change.starting))
     step = Step(host=host, title=f"{name} on {host}", acts=_installs_first(acts), diff=lines, disturbs=True)
     gate = Gate(system=name, members=(host,), timeout=found.system.settle) if gated else None
-    return Wave(title=f"{name}: {host}", system=name, steps=(step,), gate=gate)
+    impact = Impact(
+        pauses={},
+        left=sum(verdict.is_ok for other, verdict in members.items() if other != host),
+        least=needed(found.system.quorum, len(members), arbiter=site.cloud.arbiter is not None),
+    )
+    return Wave(title=f"{name}: {host}", system=name, steps=(step,), gate=gate, impact=impact)
 
 
 def _starting(found: Review, *, gated: bool) -> list[Wave]:

@@ -11,10 +11,11 @@ of those below it: unions of their cuts are tried, and left out where they canno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Generic, TypeVar
 
 
 @dataclass(frozen=True)
@@ -58,87 +59,77 @@ def _names(formula: Formula) -> Iterator[str]:
             yield from _names(below)
 
 
-def works(name: str, formulas: Formulas, lost: AbstractSet[str]) -> bool:
-    """Whether it works when these parts are lost, all at once. ValueError names a circle."""
-    return _Evaluation(formulas, lost).named(name)
+T = TypeVar("T")
 
 
-class _Evaluation:
-    def __init__(self, formulas: Formulas, lost: AbstractSet[str]) -> None:
+class _Walk(Generic[T]):
+    """Work something out from the leaves up, each formula once. ValueError names a circle."""
+
+    def __init__(self, formulas: Formulas, part: Callable[[str], T], gate: Callable[[int, list[T]], T]) -> None:
         self._formulas = formulas
-        self._lost = lost
-        self._known: dict[str, bool] = {}
+        self._part = part
+        self._gate = gate
+        self._known: dict[str, T] = {}
         self._above: list[str] = []
 
-    def named(self, name: str) -> bool:
+    def named(self, name: str) -> T:
         if name not in self._formulas:
-            return name not in self._lost
+            return self._part(name)
+        if name in self._above:
+            raise ValueError(f"formulas rest on each other in a circle: {', '.join((*self._above, name))}")
         if name not in self._known:
-            with_circle_refused(name, self._above)
+            self._above.append(name)
             self._known[name] = self._of(self._formulas[name])
             self._above.pop()
         return self._known[name]
 
-    def _of(self, formula: Formula) -> bool:
+    def _of(self, formula: Formula) -> T:
         if isinstance(formula, str):
             return self.named(formula)
-        return sum(map(self._of, formula.of)) >= formula.count
+        return self._gate(formula.count, [self._of(one) for one in formula.of])
 
 
-def with_circle_refused(name: str, above: list[str]) -> None:
-    """Go one deeper. ValueError where the name is being looked at already."""
-    if name in above:
-        raise ValueError(f"formulas rest on each other in a circle: {', '.join((*above, name))}")
-    above.append(name)
+def works(names: Iterable[str], formulas: Formulas, lost: AbstractSet[str]) -> dict[str, bool]:
+    """Whether each works when these parts are lost, all at once."""
+    walk = _Walk(formulas, lambda part: part not in lost, lambda count, below: sum(below) >= count)
+    return {name: walk.named(name) for name in names}
 
 
 def cut_sets(names: Iterable[str], formulas: Formulas, order: int) -> dict[str, tuple[Cut, ...]]:
     """The minimal cut sets of each, of at most so many parts; small ones first, then by name."""
-    search = _Search(formulas, order)
-    return {name: search.told(name) for name in names}
+    numbered = sorted(parts(formulas))
+    numbers = {name: number for number, name in enumerate(numbered)}
+
+    def part(name: str) -> set[_Set]:
+        return {(numbers[name],)} if name in numbers else set()
+
+    walk = _Walk(formulas, part, lambda count, below: _stopping(count, below, order))
+    return {
+        name: tuple(
+            frozenset(numbered[number] for number in one)
+            for one in sorted(walk.named(name), key=lambda one: (len(one), one))
+        )
+        for name in names
+    }
 
 
 _Set = tuple[int, ...]
 """Parts by their numbers, in order."""
 
 
-class _Search:
-    def __init__(self, formulas: Formulas, order: int) -> None:
-        self._formulas = formulas
-        self._order = order
-        self._parts = sorted(parts(formulas))
-        self._numbers = {name: number for number, name in enumerate(self._parts)}
-        self._known: dict[str, set[_Set]] = {}
-        self._above: list[str] = []
-
-    def told(self, name: str) -> tuple[Cut, ...]:
-        found = sorted(self._named(name), key=lambda one: (len(one), one))
-        return tuple(frozenset(self._parts[number] for number in one) for one in found)
-
-    def _named(self, name: str) -> set[_Set]:
-        if name not in self._formulas:
-            return {(self._numbers[name],)} if name in self._numbers else set()
-        if name not in self._known:
-            with_circle_refused(name, self._above)
-            self._known[name] = self._of(self._formulas[name])
-            self._above.pop()
-        return self._known[name]
-
-    def _of(self, formula: Formula) -> set[_Set]:
-        if isinstance(formula, str):
-            return self._named(formula)
-        needed = len(formula.of) - formula.count + 1
-        below = [self._of(one) for one in formula.of]
-        if needed == 1:
-            return minimal(one for sets in below for one in sets)
-        stops: dict[_Set, int] = {}
-        for number, sets in enumerate(below):
-            for one in sets:
-                stops[one] = stops.get(one, 0) | 1 << number
-        return minimal(_unions(stops, needed, self._order))
+def _stopping(count: int, below: list[set[_Set]], order: int) -> set[_Set]:
+    """What stops a gate, given what stops each of those below it."""
+    needed = len(below) - count + 1
+    if needed == 1:
+        return _minimal(one for sets in below for one in sets)
+    stops: dict[_Set, int] = {}
+    for number, sets in enumerate(below):
+        for one in sets:
+            stops[one] = stops.get(one, 0) | 1 << number
+    return _minimal(_unions(stops, needed, order))
 
 
-def minimal(sets: Iterable[_Set]) -> set[_Set]:
+def _minimal(sets: Iterable[_Set]) -> set[_Set]:
     """Those that hold no other one."""
     kept: set[_Set] = set()
     for one in sorted(sets, key=len):

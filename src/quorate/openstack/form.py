@@ -26,7 +26,7 @@ from quorate.core.system import Blocked, Formation, Site
 from quorate.openstack.accounts import accounts
 from quorate.openstack.judge import done, left_out
 from quorate.openstack.options import connection
-from quorate.openstack.probe import Stored, View, stored_argument
+from quorate.openstack.probe import Down, Stored, View, stored_argument
 from quorate.openstack.programs import CLEAR, NAME_IT
 from quorate.openstack.service import AnyService, Once, Schema, ServiceSpec
 
@@ -56,7 +56,7 @@ def form(service: AnyService, spec: ServiceSpec, site: Site, views: Mapping[str,
     return (*waves, *_start(service, able, units), *_again(service, spec, seen))
 
 
-def unversioned(found: Iterable[tuple[str, object]]) -> Blocked | None:
+def unversioned(found: Iterable[tuple[str, Stored | Down | Unknown]]) -> Blocked | None:
     """Refuse to change databases, named with what was seen in them, that hold rows and do not say of which schema.
 
     Migrations that begin from nothing would fail on the tables that are there, or change what others have made.

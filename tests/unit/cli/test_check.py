@@ -61,7 +61,7 @@ def test_warnings_have_reasons_and_exit_code_0(tmp_path: Path) -> None:
 
 def test_what_is_lost_with_what() -> None:
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
-    assert "no single point of failure among 30 parts\n30 pairs of parts, lost at once, stop something" in said.stdout
+    assert "no single point of failure among 30 parts\n54 pairs of parts, lost at once, stop something" in said.stdout
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2"])
     assert "\ncontroller1 + mariadb on controller2: galera stops, and 1 more that need them\n" in said.stdout
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2", "--output", "json"])
@@ -93,6 +93,22 @@ def test_a_loss_that_is_asked_about() -> None:
     assert said.exit_code == 2
     assert "no such part: contoller1" in said.stderr
     assert "Perhaps controller1? " in said.stderr
+
+
+def test_a_rack_that_holds_a_majority_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    domains = "failure_domains:\n  rack-a: [controller1, controller2]\n  rack-b: [controller3]\n"
+    path.write_text(MINIMAL.read_text(encoding="utf-8") + domains, encoding="utf-8")
+    said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert (
+        "single point of failure: rack-a: corosync, galera stop, and 2 more that need them; no failure" in said.stdout
+    )
+
+
+def test_disks_that_are_lost_take_what_is_kept_along() -> None:
+    lost = ", ".join(f"disk of controller{number}" for number in (1, 2, 3))
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--what-if", lost])
+    assert "  works: nothing\n  may be lost for ever: committed rows (galera)\n" in said.stdout
 
 
 def test_a_failure_domain_of_nobody_is_a_mistake(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from quorate.cli.plan import as_text
 from quorate.core.act import Install, SetUnit
 from quorate.core.delta import inputs_digest
+from quorate.core.drill import Drills
 from quorate.core.observed import Absent, HostSeen, Unknown, World
 from quorate.core.plan import Plan
 from quorate.core.planner import judge, make_plan, views_of
@@ -334,3 +335,20 @@ def test_a_system_says_what_a_change_means_and_a_crash_over_it_stops_nothing() -
     assert crashed.waves
     assert not crashed.refusals
     assert plan(site(system), settled(system), system).notes == ()  # where nothing is done there is nothing to say
+
+
+def test_only_who_is_known_to_be_well_goes_on_meanwhile() -> None:
+    world = {**settled(PLAIN), "c3": Unknown(why="no route to host")}
+    found = plan(site(PLAIN, **changed(PLAIN)), world, PLAIN)
+    assert [wave.impact.left for wave in found.waves if wave.impact] == [1, 1]
+    assert "; 1 member goes on, 1 must" in as_text(found)
+
+
+def test_a_system_that_crashes_over_what_clients_notice_is_no_reason_not_to_plan() -> None:
+    def reacts(_spec: Word, _site: Site, _roles: Any, _hits: Any) -> tuple[Any, ...]:
+        raise ValueError("odd")
+
+    system = made("odd", drills=Drills[Word](reacts=reacts))
+    found = plan(site(system, odd=CHANGED), settled(system), system)
+    assert found.waves
+    assert "what interruptions do to clients could not be worked out: ValueError: odd" in found.notes[0].text

@@ -29,7 +29,7 @@ UNITS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each phase by itself; the last of all is what leaves the cloud broken."""
+    """Each phase by itself; the last of all is what loses a machine that others may not get back."""
 
     def turn(item: pytest.Item) -> tuple[int, bool]:
         here = item.path.is_relative_to(_HERE)
