@@ -1,6 +1,6 @@
 """All services at once on three lab machines: what the first `apply` takes, a second one, a look, and how much memory.
 
-`python bench/services.py --output json` as root; about eight minutes. The last line is one JSON object: `apply_s` (from
+`python bench/services.py --output json` as root; about ten minutes. The last line is one JSON object: `apply_s` (from
 three machines that have the packages to all services serving), `again_s` (median of `--runs` whole processes that have
 nothing to do), `status_s` (the same of `status`), `memory_gib` (what the host has less afterwards, the disk's cache not
 counted) and `cores`. Swift's proxy is left out: its rings are the operator's; so are Neutron's agents, for which the
