@@ -48,6 +48,7 @@ def command() -> None:
       quorate drill power-cut                cut the power of whoever holds the virtual IP
       quorate drill all --repeat 3           everything, three times; one table in the end
       quorate drill database-killed --on controller2
+      quorate drill --lose "controller1, mariadb on controller2" --beyond-redundancy
       quorate drill report RUN...            a page to read and to print
       quorate drill judge RUN                judge an old record again
       quorate drill heal                     undo what a drill that died has left
@@ -72,6 +73,12 @@ def command() -> None:
 @click.option("--on", "target", default="", metavar="TARGET", help="A controller, or a part: virtual-ip, writer.")
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True, help="How many times each.")
 @click.option("--seed", type=click.IntRange(0), help="Of the schedule: the same seed gives the same.")
+@click.option(
+    "--lose",
+    multiple=True,
+    metavar="PART,...",
+    help="Lose these at once, by the names of `quorate check --losses`, and hold the model to what works meanwhile.",
+)
 @click.option("--beyond-redundancy", "beyond", is_flag=True, help="Also what the cloud is not built to survive.")
 @click.option("--yes-break", metavar="CLOUD", help="The name of the cloud that may be broken, where it is no lab.")
 @cloud_option
@@ -83,7 +90,7 @@ def run_command(*, cloud_file: Path, output: str, seed: int | None, **asked: Any
     not be seen, 5 this place cannot do it.
     """
     wanted = Asked(seed=randomness.randbelow(2**32) if seed is None else seed, **asked)
-    if not wanted.names and not wanted.faults:
+    if not wanted.names and not wanted.faults and not wanted.lose:
         raise click.UsageError("name a drill; `quorate drill list` shows them all")
 
     def show(result: Result, path: Path) -> None:

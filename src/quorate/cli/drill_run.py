@@ -26,12 +26,13 @@ from quorate.engine.healing import Cures, Doer, Patience, guarded, left_behind
 from quorate.engine.lock import held
 from quorate.engine.observe import SOON
 from quorate.errors import InvalidInput, QuorateError, Refused, Unreachable, Unsupported
-from quorate.faults import DEFAULTS, Settings, catalogue, undo_all
+from quorate.faults import DEFAULTS, Settings, armed, catalogue, losable, lost, undo_all
 from quorate.report.text import forecast
 from quorate.transport.ssh import connect
 from quorate.transport.tunnel import Tunnels
 
 ALL = "all"
+_LOSS = "loss of "
 _SETTINGS = {field.name: field.type for field in fields(Settings)}
 
 
@@ -44,6 +45,7 @@ class Asked:
     target: str
     repeat: int
     seed: int
+    lose: tuple[str, ...]
     beyond: bool
     yes_break: str | None
 
@@ -75,22 +77,32 @@ async def run_all(cloud_file: Path, asked: Asked, show: Callable[[Result, Path],
 
 async def _one(arena: Arena, planned: Planned, settings: Settings, target: str) -> Path:
     def aim(roles: Roles) -> Fault:
+        if planned.drill.startswith(_LOSS):
+            return _lost(arena, planned.drill, settings.hold)
         offers = catalogue(arena.op.site, arena.op.systems, roles, arena.ground.offers, settings)
         return offers[planned.drill].on(target)
 
     return await drill(arena, planned, aim, Runs(arena.folder).new(now()))
 
 
+def _lost(arena: Arena, name: str, hold: float) -> Fault:
+    ways = losable(arena.op.site, arena.op.systems, arena.ground.offers, hold)
+    return armed(lost([part.strip() for part in name.removeprefix(_LOSS).split(",")], ways))
+
+
 def _chosen(arena: Arena, asked: Asked) -> Mapping[str, Settings]:
     """What to do, with its settings; InvalidInput names everything that is not known."""
     op = arena.op
     offers = catalogue(op.site, op.systems, {}, arena.ground.offers)
-    wanted = dict(map(parsed, asked.faults))
+    wanted = dict(map(parsed, asked.faults)) | {f"{_LOSS}{parts}": DEFAULTS for parts in asked.lose}
+    for name in wanted:
+        if name.startswith(_LOSS):
+            _lost(arena, name, DEFAULTS.hold)
     for name in asked.names:
         within = [n for n, offer in offers.items() if _can_be_done(arena, offer.on())] if name == ALL else [name]
         for one in within:
             wanted.setdefault(one, DEFAULTS)
-    strange = [name for name in wanted if name not in offers]
+    strange = [name for name in wanted if name not in offers and not name.startswith(_LOSS)]
     if strange:
         raise InvalidInput(
             f"no such drill: {', '.join(strange)}",

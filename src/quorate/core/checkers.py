@@ -9,6 +9,7 @@
     vip-holders  two controllers held an address at once, as the wire shows it
     whole        all redundancy is back, and when
     alarm        `status` said that something is wrong, and when
+    model        what works while something is gone for good, beside what was said of it
     noise        the drill's own process stood still: what clients saw then is its fault
 
 What must be true of clients' facts (systems/*/client.py): an operation that was served by somebody has `server`; a
@@ -262,6 +263,50 @@ def _ended_unseen(hit: HitLine, record: Record) -> bool:
     return first is not None and 0 < hit.lasts < record.header.hold and first >= injected + hit.lasts
 
 
+# ---- what the model says
+
+
+def check_model(record: Record) -> Finding | None:
+    """What was to work while parts are gone works for somebody, without a failure; what was to stop works for nobody.
+
+    It is looked at in the last LASTING seconds before the heal: by then whatever can take over has done so.
+    """
+    if not record.header.stands:
+        return None
+    end = record.mark("heal")
+    if end is None:
+        return _finding("model", "unknown", "the record ends before the heal")
+    seen = {function: _works(record, function, end) for function in record.header.stands}
+    wrong = [
+        f"{function}: {_WORD[works]}, though by the model it {'works' if record.header.stands[function] else 'stops'}"
+        for function, works in seen.items()
+        if works is not record.header.stands[function]
+    ]
+    if wrong:
+        return _finding(
+            "model", "failing", f"{len(wrong)} of {len(seen)} functions did what the model does not say", wrong
+        )
+    stopped = [function for function, works in seen.items() if not works]
+    return _finding("model", "ok", f"as the model says, {', '.join(stopped) or 'nothing'} stopped")
+
+
+_WORD = {True: "it works", False: "it works for nobody", None: "it works now and then"}
+
+
+def _works(record: Record, function: str, end: float) -> bool | None:
+    """Whether it works for some client, without a failure; None: only now and then."""
+    some = False
+    for client in record.header.workloads:
+        if client.function != function:
+            continue
+        tried = [one for one in record.operations.get(client.name, ()) if end - LASTING <= one.start and one.end <= end]
+        done = [one for one in tried if one.outcome == "ok"]
+        if done and len(done) == len(tried):
+            return True
+        some = some or bool(done)
+    return None if some else False
+
+
 def check_noise(record: Record) -> Finding:
     """Times in which the drill itself stood still between the fault and the end: clients' pauses may be its own."""
     began = record.mark("inject") or 0.0
@@ -280,5 +325,6 @@ CHECKERS = (
     Checker("vip-holders", check_holders),
     Checker("whole", check_whole),
     Checker("alarm", check_alarm),
+    Checker("model", check_model),
     Checker("noise", check_noise),
 )

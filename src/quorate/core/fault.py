@@ -100,7 +100,8 @@ class Fault:
     healed; 0: when all of it has been done, there is nothing left to heal. `lapse`: seconds after which what was done
     on a controller undoes itself there, whoever died; 0: nothing does. `lost`: how many members of a quorum it takes at
     once; more than the cloud is built to lose is refused. `unsupported`: why this cannot be done here, or empty. A
-    machine may also say so itself: an injection that prints `unsupported: …` has done nothing.
+    machine may also say so itself: an injection that prints `unsupported: …` has done nothing. `parts`: what is gone
+    until it is healed, by the model's names (core/foresight.py); nothing, where it may come back by itself.
     """
 
     kind: str
@@ -115,6 +116,7 @@ class Fault:
     lapse: float = 0.0
     lost: int = 0
     unsupported: str = ""
+    parts: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:

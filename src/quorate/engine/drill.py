@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quorate.core.aim import predictions, signs_of, survivable, workloads_of
+from quorate.core.aim import predictions, signs_of, standing, survivable, workloads_of
 from quorate.core.drill import SERVER, Roles, Workload
 from quorate.core.fault import UNSUPPORTED, Fault, Proof
 from quorate.core.history import Operation
@@ -310,6 +310,7 @@ def _header(this: _Run, fault: Fault, vips: Sequence[str]) -> Header:
         predictions=tuple(PredictionLine.model_validate(asdict(one)) for one in expected),
         vips=tuple(vips),
         watched=tuple(vips) if this.arena.watch else (),
+        stands=standing(op.site, op.systems, fault.parts) if fault.parts else {},
     )
 
 

@@ -17,7 +17,15 @@ _HERE = Path(__file__).parent
 LAST = "test_servers_boot_before_and_after"
 
 
-PHASES = ("test_messaging", "test_etcd", "test_swift", "test_ceilometer", "test_services", "test_horizon")
+PHASES = (
+    "test_messaging",
+    "test_impact",
+    "test_etcd",
+    "test_swift",
+    "test_ceilometer",
+    "test_services",
+    "test_horizon",
+)
 """In this order: first what is measured before the services are there."""
 ETCD, ON_MESSAGES = ("etcd",), ("etcd", "glance", "neutron")
 CORE = ("cinder", "heat", "horizon", "nova", "placement")

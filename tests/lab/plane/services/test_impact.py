@@ -1,0 +1,68 @@
+"""A plan says how long functions pause: beside what clients see while it is being applied."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from lab.plane.machines import Plane
+from lab.plane.working import working
+from quorate.cli import files
+from quorate.core.aim import workloads_of
+from quorate.core.failure import NOTICEABLE
+from quorate.core.history import outages
+from quorate.core.system import site_of
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "galera": {"max_connections": 640},
+    "haproxy": {"maxconn": 7900},
+    "corosync": {"token_ms": 800},
+    "rabbitmq": {"memory_mb": 1100},
+}
+FACTOR = 2.0
+"""Within which the longest pause that was said is that which was seen."""
+
+
+def said(plan: Any, function: str) -> float:
+    """The longest pause of a function, seconds."""
+    return max((wave["impact"]["pauses"].get(function, 0.0) for wave in plan["waves"] if wave["impact"]), default=0.0)
+
+
+async def seen_while_applying(plane: Plane) -> dict[str, tuple[float, float]]:
+    """Each function's longest outage, seconds, and how often its slowest client asks."""
+    cloud, systems = files.load_cloud(plane.folder / "cloud.yaml")
+    workloads = workloads_of(site_of(cloud, systems), systems)
+    async with working(plane, workloads) as history:
+        await asyncio.sleep(3.0)
+        await asyncio.to_thread(plane.apply)
+        await asyncio.sleep(3.0)
+    found: dict[str, tuple[float, float]] = {}
+    for one in workloads:
+        longest = max((outage.seconds for outage in outages(history[one.name])), default=0.0)
+        before = found.get(one.function, (0.0, 0.0))
+        found[one.function] = max(before[0], longest), max(before[1], 1 / one.rate)
+    return found
+
+
+@pytest.mark.parametrize("system", CHANGES)
+def test_what_a_plan_says_of_pauses_is_what_clients_see(broker: Plane, system: str) -> None:
+    broker.wait_well()
+    broker.wait_settled()
+    broker.set_option(system, **CHANGES[system])
+    plan = broker.json("plan")
+    assert any(step for wave in plan["waves"] for step in wave["steps"])
+    seen = asyncio.run(seen_while_applying(broker))
+    print({function: (said(plan, function), round(longest, 2)) for function, (longest, _) in seen.items()})
+    wrong = {
+        function: (told, round(longest, 2))
+        for function, (longest, step) in seen.items()
+        for told in [said(plan, function)]
+        if not max(told, NOTICEABLE) / FACTOR - step
+        <= max(longest, NOTICEABLE)
+        <= max(told, NOTICEABLE) * FACTOR + step
+    }
+    assert wrong == {}, "function: (said, seen)"
