@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import click
 
-from quorate.cli import files, foreseen, render
+from quorate.cli import files, foreseen, outlook, render
 from quorate.cli.options import cloud_option, output_option
+from quorate.core.availability import expected
 from quorate.core.foresight import foresee
 from quorate.core.observed import Unknown
 from quorate.core.system import AnySystem, enabled, site_of
@@ -20,6 +22,9 @@ from quorate.model.cloud import Cloud
 from quorate.model.rules import Caution, warnings
 from quorate.model.schema import schema
 from quorate.transport.ssh import connect
+
+SEED = 0
+"""The same file is to be told the same."""
 
 
 @click.command()
@@ -67,16 +72,17 @@ def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_
             render.result(as_data(error, ()), output, str)
             raise SystemExit(error.exit_code) from None
         raise
-    foresight = foresee(site_of(cloud, systems), systems)
+    site = site_of(cloud, systems)
+    foresight = foresee(site, systems)
     if what_if:
         lost = foreseen.named(foresight, what_if)
         render.result(foreseen.answer(foresight, lost), output, lambda: foreseen.answer_text(foresight, lost))
         return
     found = (*all_warnings(cloud, systems), *_to_fill_in(cloud_file, cloud, systems), *unsaid)
-    data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses)}
-    render.result(
-        data, output, lambda: as_text(cloud_file, cloud, systems, found) + foreseen.as_text(foresight, losses)
-    )
+    year = expected(site, systems, foresight, Random(SEED))  # noqa: S311 - dice, not secrets
+    data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses)} | outlook.as_data(*year)
+    text = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses), outlook.as_text(*year))
+    render.result(data, output, lambda: "".join(text))
 
 
 def all_warnings(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from secrets import token_bytes, token_hex
 
+from quorate.core.availability import strangers
 from quorate.core.secret import Secrets, SecretSpec, generate, not_given
 from quorate.core.system import AnySystem, enabled, misfits
 from quorate.errors import InvalidInput, Problem, QuorateError, Refused
@@ -50,7 +51,7 @@ def text_of(cloud_file: Path) -> str:
 def parsed(text: str, file: str) -> tuple[Cloud, tuple[AnySystem, ...]]:
     """Check a cloud file's text. `file` is what messages call it."""
     systems = discover()
-    return load(text, file, specs(), beyond=lambda cloud: misfits(cloud, systems)), systems
+    return load(text, file, specs(), beyond=lambda cloud: misfits(cloud, systems) or strangers(cloud, systems)), systems
 
 
 def secrets_path(cloud_file: Path) -> Path:

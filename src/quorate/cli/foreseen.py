@@ -8,6 +8,9 @@ from typing import Any
 from quorate.core.foresight import Foresight
 from quorate.errors import InvalidInput
 
+FEW = 3
+"""Functions that are named where all would be too many to read."""
+
 
 def named(foresight: Foresight, text: str) -> frozenset[str]:
     """Read the parts that are asked about. InvalidInput names all that there are not, and what was probably meant."""
@@ -29,6 +32,7 @@ def answer(foresight: Foresight, lost: frozenset[str]) -> dict[str, Any]:
         "lost": sorted(lost),
         "stopped": stopped,
         "works": [name for name in foresight.needs if name not in stopped],
+        "denied": foresight.denied(lost),
         "gone": foresight.gone(lost),
     }
 
@@ -39,6 +43,7 @@ def answer_text(foresight: Foresight, lost: frozenset[str]) -> str:
     lines = [f"{_together(lost)}: {_told(foresight, lost)}"]
     if found["stopped"]:
         lines += [f"  stops: {', '.join(found['stopped'])}", f"  works: {', '.join(found['works']) or 'nothing'}"]
+    lines += [f"  nobody can: {', '.join(found['denied'])}"] if found["denied"] else []
     lines += [f"  may be lost for ever: {what}" for what in found["gone"]]
     return "\n".join(lines)
 
@@ -54,7 +59,8 @@ def as_text(foresight: Foresight, order: int) -> str:
     cuts = foresight.cuts(max(order, 2))
     single = [part for cut in cuts if len(cut) == 1 for part in cut]
     lines = [
-        f"single point of failure: {part}: {_told(foresight, frozenset({part}))}; {_remedy(foresight, part)}"
+        f"single point of failure: {part}: {_told(foresight, frozenset({part}))}{_denied(foresight, part)}; "
+        f"{_remedy(foresight, part)}"
         for part in single
     ]
     if not single:
@@ -82,8 +88,15 @@ def _told(foresight: Foresight, lost: frozenset[str]) -> str:
     return f"{', '.join(first)} stop{'s' * (len(first) == 1)}{also}"
 
 
+def _denied(foresight: Foresight, part: str) -> str:
+    """What that means to users: some of it, which is enough to see how bad it is."""
+    denied = foresight.denied({part})
+    more = f", and {len(denied) - FEW} more such things" if len(denied) > FEW else ""
+    return f": nobody can {', '.join(denied[:FEW])}{more}" if denied else ""
+
+
 def _remedy(foresight: Foresight, part: str) -> str:
     """How to survive the loss of a part that is the only one of its kind."""
-    if part in foresight.domains:
+    if foresight.known[part].kind == "failure_domain":
         return "no failure domain may hold so many controllers that the others are no majority"
     return "three controllers, or five, survive the loss of one"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from quorate.core.failure import Pause
-from quorate.core.fault import Hit, Loss, OnHost
+from quorate.core.fault import MACHINE, Hit, Loss, OnHost
 from quorate.model.cloud import Spec
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ class Process:
     role: str = ""
     fenced: frozenset[Loss] = frozenset()
     watchdog: float = 0.0
+
+    def hits(self, host: str, loss: Loss) -> tuple[Hit, ...]:
+        """What its loss takes: itself, and all of its controller where that loses its power for it."""
+        lasts = self.watchdog if loss is Loss.HUNG else 0.0
+        machine = (Hit(host, MACHINE, Loss.FENCED),) if loss in self.fenced else ()
+        return (Hit(host, self.word, loss, lasts), *machine)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 Parts are the controllers, the failure domains that several of them share, their BMCs, the arbiter, each process on
 each controller, and, for what is kept, their disks. A system works as `core/system.py` says of it: a majority of its
 members, or each of its processes somewhere, and all kinds of endpoints that it needs, but for those that it can do
-without for a time (`spares`). Losses are simultaneous, which is the worst case: a cluster that has time to count anew
-between two losses may survive both.
+without for a time (`spares`). A function works while its system does, or that of it which it needs, and all
+functions that it rests on (`Drills.uses`). Losses are simultaneous, which is the worst case: a cluster that has time to
+count anew between two losses may survive both.
 """
 
 from __future__ import annotations
@@ -12,29 +13,50 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from quorate.core.aim import processes_of, uses_of
 from quorate.core.drill import Process
-from quorate.core.system import AnySystem, Kept, Site, enabled
+from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.system import AnySystem, Function, Kept, Site, enabled
 from quorate.core.tree import AtLeast, Cut, Formula, Formulas, cut_sets, every, majority, parts, some, works
 
 ARBITER = "arbiter"
 
 
 @dataclass(frozen=True)
+class Part:
+    """Something that can be lost. `kind`: its key in `failure_rates`; `group`: it and its like, in words.
+
+    `hits`: what a drill would say that its loss takes; nothing: clients notice nothing.
+    """
+
+    kind: str
+    group: str
+    hits: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True)
 class Foresight:
     """The model. `needs`: each system, in the order in which they are formed, with those that it cannot do without.
 
-    `keeps`: the formulas of what is acknowledged and must not be lost.
+    `functions`: what users do, each a formula by the name of what it does. `keeps`: the formulas of what is
+    acknowledged and must not be lost. `known`: what can be lost.
     """
 
     formulas: Formulas
     needs: Mapping[str, frozenset[str]]
+    functions: tuple[Function, ...]
     keeps: tuple[str, ...]
-    domains: frozenset[str]
+    known: Mapping[str, Part]
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Everything that can be lost."""
-        return tuple(sorted(parts(self.formulas)))
+        """The names of everything that can be lost."""
+        return tuple(sorted(self.known))
+
+    def denied(self, lost: Iterable[str]) -> tuple[str, ...]:
+        """What nobody can do while all these are lost."""
+        found = works((one.does for one in self.functions), self.formulas, frozenset(lost))
+        return tuple(does for does, still in found.items() if not still)
 
     def stopped(self, lost: Iterable[str]) -> tuple[str, ...]:
         """The systems that do not work while all these are lost."""
@@ -99,12 +121,42 @@ def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
         domains = (name for name, hosts in site.cloud.failure_domains.items() if host in hosts)
         formulas[up(host)] = every(host, disk(host), *domains)
     chosen = enabled(site.cloud, systems)
+    functions = tuple(one for system in chosen for one in system.functions)
+    uses, does = uses_of(site, systems), {one.name: one.does for one in functions}
     for system in chosen:
         formulas |= _of(system, site)
+        for one in system.functions:
+            below = (does[used] for used in uses.get(one.name, ()) if used in does)
+            formulas[one.does] = every(_own(one, system, site), *below)
     offers = {kind: system.name for system in chosen for kind in system.offers}
     needs = {system.name: frozenset(offers[kind] for kind in _needed(system)) for system in chosen}
     kept = {f"{one.what} ({system.name})": _kept(one, site) for system in chosen for one in system.keeps}
-    return Foresight(formulas | kept, needs, tuple(kept), frozenset(site.cloud.failure_domains))
+    formulas |= kept
+    known = {name: part for name, part in _known(site, systems) if name in parts(formulas)}
+    return Foresight(formulas, needs, functions, tuple(kept), known)
+
+
+def _known(site: Site, systems: Sequence[AnySystem]) -> Iterator[tuple[str, Part]]:
+    """Everything that a formula may name, with what its loss is to a drill."""
+    yield ARBITER, Part("arbiter", "the arbiter")
+    for host in site.cloud.names:
+        gone = (Hit(host, MACHINE, Loss.SILENT),)
+        yield host, Part("controller", "controllers", gone)
+        yield disk(host), Part("disk", "disks", gone)
+        yield bmc(host), Part("bmc", "BMCs")
+        for one in processes_of(site, systems):
+            yield process(one.unit, host), Part("process", one.unit, one.hits(host, Loss.REFUSED))
+    for domain, hosts in site.cloud.failure_domains.items():
+        yield domain, Part("failure_domain", domain, tuple(Hit(host, MACHINE, Loss.SILENT) for host in hosts))
+
+
+def _own(one: Function, system: AnySystem, site: Site) -> Formula:
+    """What a function needs of its own system: all of it, or some process of each kind."""
+    if not one.units:
+        return system.name
+    hosts = site.cloud.names
+    running = (some(*(every(up(host), process(unit, host)) for host in hosts)) for unit in one.units)
+    return every(*running, *map(offered, one.needs))
 
 
 def _kept(one: Kept, site: Site) -> Formula:

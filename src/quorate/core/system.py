@@ -155,6 +155,21 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Function:
+    """Something that people, or services for them, do with the cloud: what an outage is an outage of.
+
+    `name`: what drills call it, who has a client for most. `does`: the same in users' words. `units`: the processes of
+    the system that it needs, each on any controller, with these kinds of endpoints (`needs`); none: it needs all that
+    the system is and needs. It also needs the functions that it rests on (`Drills.uses`).
+    """
+
+    name: str
+    does: str
+    units: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class System(Generic[S, V]):
     """A system: what should be, how to look at it, how to judge and form it. All functions are pure.
 
@@ -167,7 +182,7 @@ class System(Generic[S, V]):
     `drills`: what of it can be hit, how it reacts, and its clients; None: drills know nothing of it.
     `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
     together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
-    `keeps`: what its members hold for others.
+    `functions`: what it is there for. `keeps`: what its members hold for others.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -193,6 +208,7 @@ class System(Generic[S, V]):
     drills: Drills[S] | None = None
     spares: tuple[str, ...] = ()
     stands: Callable[[S, Site], Formula] | None = None
+    functions: tuple[Function, ...] = ()
     keeps: tuple[Kept, ...] = ()
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)

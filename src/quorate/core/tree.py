@@ -59,11 +59,20 @@ def _names(formula: Formula) -> Iterator[str]:
             yield from _names(below)
 
 
+def parts_below(name: str, formulas: Formulas) -> frozenset[str]:
+    """All names that are no formulas, and on which this one rests."""
+    walk = Walk(formulas, lambda part: frozenset({part}), lambda _count, below: frozenset().union(*below))
+    return walk.named(name)
+
+
 T = TypeVar("T")
 
 
-class _Walk(Generic[T]):
-    """Work something out from the leaves up, each formula once. ValueError names a circle."""
+class Walk(Generic[T]):
+    """Work something out from the leaves up, each formula once. ValueError names a circle.
+
+    `part` says what it is for a part; `gate` for a gate, given its count and what it is for each of those below.
+    """
 
     def __init__(self, formulas: Formulas, part: Callable[[str], T], gate: Callable[[int, list[T]], T]) -> None:
         self._formulas = formulas
@@ -73,6 +82,7 @@ class _Walk(Generic[T]):
         self._above: list[str] = []
 
     def named(self, name: str) -> T:
+        """What it is for a formula, or for a part."""
         if name not in self._formulas:
             return self._part(name)
         if name in self._above:
@@ -91,7 +101,7 @@ class _Walk(Generic[T]):
 
 def works(names: Iterable[str], formulas: Formulas, lost: AbstractSet[str]) -> dict[str, bool]:
     """Whether each works when these parts are lost, all at once."""
-    walk = _Walk(formulas, lambda part: part not in lost, lambda count, below: sum(below) >= count)
+    walk = Walk(formulas, lambda part: part not in lost, lambda count, below: sum(below) >= count)
     return {name: walk.named(name) for name in names}
 
 
@@ -103,7 +113,7 @@ def cut_sets(names: Iterable[str], formulas: Formulas, order: int) -> dict[str, 
     def part(name: str) -> set[_Set]:
         return {(numbers[name],)} if name in numbers else set()
 
-    walk = _Walk(formulas, part, lambda count, below: _stopping(count, below, order))
+    walk = Walk(formulas, part, lambda count, below: _stopping(count, below, order))
     return {
         name: tuple(
             frozenset(numbered[number] for number in one)

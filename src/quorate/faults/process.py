@@ -8,7 +8,7 @@ outlive corosync).
 from __future__ import annotations
 
 from quorate.core.drill import Process
-from quorate.core.fault import MACHINE, Fault, Hit, Loss, OnHost, Proof
+from quorate.core.fault import Fault, Hit, Loss, OnHost, Proof
 from quorate.faults.onhost import note, proof, shell
 
 STARTS = 120.0
@@ -21,7 +21,7 @@ def killed(process: Process, host: str, hold: float) -> Fault:
     return Fault(
         kind,
         f"{process.word} on {host} is killed (SIGKILL)",
-        _lost(process, host, Loss.REFUSED),
+        process.hits(host, Loss.REFUSED),
         inject=(_inject(process, host, kind, 'systemctl kill --signal=KILL "$1"', _GONE),),
         heal=(_heal(process, host, kind),),
         proof=(_main_process(process, host, kind, _GONE),),
@@ -36,7 +36,7 @@ def frozen(process: Process, host: str, hold: float) -> Fault:
     return Fault(
         kind,
         f"{process.word} on {host} is frozen (SIGSTOP)",
-        _lost(process, host, Loss.HUNG),
+        process.hits(host, Loss.HUNG),
         inject=(_inject(process, host, kind, 'systemctl kill --signal=STOP "$1"', _STANDS),),
         heal=(_heal(process, host, kind),),
         proof=(_main_process(process, host, kind, _STANDS),),
@@ -57,15 +57,6 @@ def stopped(process: Process, host: str, hold: float) -> Fault:
         proof=(proof(host, '[ -e "$2" ] && ! systemctl is-active --quiet "$1"', process.unit, note(kind)),),
         hold=hold,
         lost=1,
-    )
-
-
-def _lost(process: Process, host: str, loss: Loss) -> tuple[Hit, ...]:
-    """The process, and all of its controller where that loses its power for it."""
-    lasts = process.watchdog if loss is Loss.HUNG else 0.0
-    return (
-        Hit(host, process.word, loss, lasts),
-        *([Hit(host, MACHINE, Loss.FENCED)] if loss in process.fenced else []),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import Field
 
 from quorate.core.resource import File
-from quorate.core.system import Frontend, Listing, Site
+from quorate.core.system import Frontend, Function, Listing, Site
 from quorate.model.cloud import Spec
 
 Sections = Mapping[str, Mapping[str, str]]
@@ -124,8 +124,9 @@ class Service(Generic[S]):
     who the service is at Keystone. `files`: what it reads beside `config`; `readers`: whose options those hold that
     oslo.config reads, by path. `reading`: a path, below the first API's, whose answer holds a list under
     `reading_key`; empty: drills have no client for it. `messages`: it talks to others by messages. `shared`: a folder
-    that every controller must see the same of. `brought`: files that the operator brings, the same ones to every
-    controller, without which nothing of it can start; `bring`: what to do where they are missing.
+    that every controller must see the same of. `functions`: what it is there for, beside reading. `brought`: files that
+    the operator brings, the same ones to every controller, without which nothing of it can start; `bring`: what to do
+    where they are missing.
     `secrets`: what it shares with others, by name. `namespaces`: whose options it reads, beside `NAMESPACES`;
     `own_groups`: those that its options give a name to, or that its lists leave out. `unwanted`: units that its
     packages bring and switch on, and nobody asked for.
@@ -148,6 +149,7 @@ class Service(Generic[S]):
     reading_key: str = ""
     messages: bool = False
     shared: Callable[[S], str] = lambda _spec: ""
+    functions: tuple[Function, ...] = ()
     brought: Callable[[S], tuple[str, ...]] = lambda _spec: ()
     bring: str = ""
     needs: tuple[str, ...] = ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from quorate.core.drill import Drills, Process, Workload
 from quorate.core.observed import Answers
-from quorate.core.system import Site, System
+from quorate.core.system import Function, Site, System
 from quorate.openstack import form, judge, probe, resources
 from quorate.openstack.options import identity_url, trials
 from quorate.openstack.service import Service, ServiceSpec
@@ -50,10 +50,24 @@ def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
         after=("network",),  # of a live cloud Keystone is changed first, then Neutron, then all else
         spares=("cache",),  # which is asked what is also kept elsewhere
         settle=form.SETTLE,
+        functions=_functions(service),
         trials=trials(service),
         lacks=LACKS,
         drills=_drills(service),
     )
+
+
+def _functions(service: Service[S]) -> tuple[Function, ...]:
+    """To read needs the API, and who asks to be known; all else, what it was made for, needs every process of it."""
+    if not service.reading:
+        return service.functions
+    api = service.apis[0]
+    does = f"list {service.reading_key.replace('_', ' ')}"
+    return (Function(_reading(service), does, (f"{api.name}.service",), ("identity",)), *service.functions)
+
+
+def _reading(service: Service[S]) -> str:
+    return f"{service.apis[0].kind}_api"
 
 
 def _drills(service: Service[S]) -> Drills[S]:
@@ -64,8 +78,8 @@ def _drills(service: Service[S]) -> Drills[S]:
         return (*apis, *(Process(daemon.name, f"{daemon.name}.service") for daemon in service.daemons_of(spec)))
 
     if not service.reading:
-        return Drills(processes=processes)
-    function = f"{service.apis[0].kind}_api"
+        return Drills(processes=processes, uses=_uses(service))
+    function = _reading(service)
 
     def workloads(_spec: S, site: Site) -> Sequence[Workload]:
         settings = {
@@ -87,5 +101,16 @@ def _drills(service: Service[S]) -> Drills[S]:
             ),
         )
 
-    uses = {function: ("virtual_ip", f"proxy:{service.apis[0].kind}", "cache:waited-for", "database_read")}
-    return Drills(processes=processes, uses=uses, workloads=workloads)
+    return Drills(processes=processes, uses=_uses(service), workloads=workloads)
+
+
+def _uses(service: Service[S]) -> Mapping[str, tuple[str, ...]]:
+    """What reading rests on, and what all else does."""
+    front = ("virtual_ip", f"proxy:{service.apis[0].kind}") if service.apis else ()
+    reading = {_reading(service): (*front, "cache:waited-for", "database_read")} if service.reading else {}
+    below = (
+        *(reading or front),
+        *(("database_write",) if service.schemas else ()),
+        *(("rpc",) if service.messages else ()),
+    )
+    return {**reading, **{one.name: below for one in service.functions}}

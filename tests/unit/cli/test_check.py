@@ -101,14 +101,16 @@ def test_a_rack_that_holds_a_majority_is_named_with_what_to_do(tmp_path: Path) -
     path.write_text(MINIMAL.read_text(encoding="utf-8") + domains, encoding="utf-8")
     said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
     assert (
-        "single point of failure: rack-a: corosync, galera stop, and 2 more that need them; no failure" in said.stdout
+        "single point of failure: rack-a: corosync, galera stop, and 2 more that need them: " in said.stdout
     )
+    assert "nobody can write a row, read a row, reach the virtual IP, and 2 more such things; no fail" in said.stdout
 
 
 def test_disks_that_are_lost_take_what_is_kept_along() -> None:
     lost = ", ".join(f"disk of controller{number}" for number in (1, 2, 3))
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--what-if", lost])
-    assert "  works: nothing\n  may be lost for ever: committed rows (galera)\n" in said.stdout
+    assert "  works: nothing\n  nobody can: write a row, read a row, " in said.stdout
+    assert "\n  may be lost for ever: committed rows (galera)\n" in said.stdout
 
 
 def test_a_failure_domain_of_nobody_is_a_mistake(tmp_path: Path) -> None:
@@ -118,6 +120,36 @@ def test_a_failure_domain_of_nobody_is_a_mistake(tmp_path: Path) -> None:
     said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
     assert said.exit_code == 2
     assert "no such controller: 'contoller2' (is 'controller2' a slip of the pen?)" in said.stderr
+
+
+def test_a_year_is_foretold_and_what_would_help_most() -> None:
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
+    assert "\nwrite a row " in said.stdout
+    assert "\ncommitted rows (galera) lost for ever: once in more than a million years\n" in said.stdout
+    data = json.loads(CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--output", "json"]).stdout)
+    rows = {row["function"]: row for row in data["expected"]}
+    assert rows["database_write"]["does"] == "write a row"
+    assert rows["database_write"]["exact"]
+    assert rows["database_write"]["hours"] == rows["database_write"]["outages"] + rows["database_write"]["pauses"]
+    assert 4 < rows["token_issue"]["nines"] < 7
+    assert rows["token_issue"]["because"][0]["group"] == "BMCs"
+
+
+def test_rates_of_your_own_are_used_and_those_of_strangers_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    rates = "failure_rates:\n  bmc: {mttf_hours: 1e9, mttr_hours: 1}\n  parts:\n    "
+    often = "{mttf_hours: 100, mttr_hours: 10}\n"
+    path.write_text(MINIMAL.read_text(encoding="utf-8") + rates + f"mariadb on controller2: {often}", encoding="utf-8")
+    data = json.loads(CliRunner().invoke(quorate, ["check", "-c", str(path), "--output", "json"]).stdout)
+    because = {row["function"]: [share["group"] for share in row["because"]] for row in data["expected"]}
+    assert because["database_write"][0] == "mariadb.service"
+    assert "BMCs" not in because["token_validation"]
+    path.write_text(MINIMAL.read_text(encoding="utf-8") + rates + f"mariadb at controller2: {often}", encoding="utf-8")
+    said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert said.exit_code == 2
+    line = len(path.read_text().splitlines())
+    assert f"cloud.yaml:{line}: failure_rates.parts.'mariadb at controller2': no such part: " in said.stderr
+    assert "(did you mean 'mariadb on controller2'?)" in said.stderr
 
 
 def test_a_dozen_mistakes_are_a_dozen_messages(tmp_path: Path) -> None:

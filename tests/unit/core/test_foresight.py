@@ -9,7 +9,9 @@ import pytest
 from systems_clouds import build, builtin, site
 
 from quorate import systems
+from quorate.core.aim import functions_of, uses_of
 from quorate.core.foresight import ARBITER, Foresight, bmc, disk, foresee
+from quorate.core.tree import cut_sets
 
 SYSTEMS = systems.discover()
 CLUSTERS = ("corosync", "etcd", "galera", "rabbitmq")
@@ -44,6 +46,28 @@ def test_processes_of_a_service_may_be_on_different_controllers() -> None:
     lost = {"nova-api on controller1", "nova-conductor on controller2", "nova-scheduler on controller3"}
     assert foresight.stopped(lost) == ()
     assert foresight.stopped({f"nova-conductor on controller{number}" for number in (1, 2, 3)}) == ("nova",)
+
+
+def test_functions_are_those_of_drills_and_fail_with_what_they_rest_on() -> None:
+    cloud = build(builtin("three", {system.name: {} for system in SYSTEMS}), SYSTEMS)
+    made = site(cloud, SYSTEMS, {})
+    foresight = foresee(made, SYSTEMS)
+    does = {one.name: one.does for one in foresight.functions}
+    assert len(set(does.values())) == len(does)
+    assert set(functions_of(made, SYSTEMS)) <= set(does), "what a client exercises is foretold"
+    stopping = cut_sets(does.values(), foresight.formulas, 2)
+    for name, below in uses_of(made, SYSTEMS).items():
+        for used in set(below) & set(does):
+            assert all(does[name] in foresight.denied(cut) for cut in stopping[does[used]])
+
+
+def test_reading_goes_on_where_making_does_not() -> None:
+    foresight = of("three")
+    conductors = {f"nova-conductor on controller{number}" for number in (1, 2, 3)}
+    assert foresight.denied(conductors) == ("boot a server",)
+    messages = {f"rabbitmq-server on controller{number}" for number in (1, 2)}
+    assert {"publish a message", "boot a server"} <= set(foresight.denied(messages))
+    assert not {"list servers", "issue a token", "see the dashboard"} & set(foresight.denied(messages))
 
 
 def test_a_virtual_ip_waits_for_whoever_cannot_be_known_to_be_off() -> None:

@@ -12,7 +12,7 @@ judge.py    views → verdict
 impact.py   what a switch of the engine does to what is cached, and whom it cannot be switched to
 """
 
-from quorate.core.system import System
+from quorate.core.system import Function, System
 from quorate.systems.cache.config import CacheSpec, endpoints, warnings
 from quorate.systems.cache.drills import DRILLS
 from quorate.systems.cache.engines import resources
@@ -36,5 +36,6 @@ SYSTEM: System[CacheSpec, CacheView] = System(
     warnings=warnings,
     settling=settling,
     impact=impact,
+    functions=(Function("cache", "read what is cached"),),
     drills=DRILLS,
 )

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from quorate.core.resource import File
 from quorate.core.secret import reference
-from quorate.core.system import Site
+from quorate.core.system import Function, Site
 from quorate.openstack.options import coordination, credentials, region
 from quorate.openstack.service import Daemon, Sections, Service, ServiceSpec
 from quorate.openstack.system import system_of
@@ -143,6 +143,7 @@ SERVICE = Service(
     needs=("coordination",),
     secrets=(TELEMETRY_SECRET,),
     namespaces=("ceilometer", "ceilometer-auth"),
+    functions=(Function("metering", "collect measurements"),),
 )
 
 SYSTEM = system_of(SERVICE, CeilometerSpec)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from quorate.core.system import Site
+from quorate.core.system import Function, Site
 from quorate.openstack.options import coordination, credentials, region
 from quorate.openstack.service import Api, Daemon, Schema, Sections, Service, ServiceSpec
 from quorate.openstack.system import system_of
@@ -115,6 +115,7 @@ SERVICE = Service(
     namespaces=("cinder",),
     # Of the last two Cinder's own list leaves out what keystoneauth reads there.
     own_groups=("ceph", "fake", "nova", "service_user"),
+    functions=(Function("volume_create", "create a volume"),),
 )
 
 SYSTEM = system_of(SERVICE, CinderSpec)

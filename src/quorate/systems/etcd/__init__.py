@@ -11,7 +11,7 @@ Each service asks the member on its own controller, which listens there and nowh
 
 from __future__ import annotations
 
-from quorate.core.system import Kept, System
+from quorate.core.system import Function, Kept, System
 from quorate.systems.etcd.config import EtcdSpec, endpoints, resources, warnings
 from quorate.systems.etcd.drills import DRILLS
 from quorate.systems.etcd.form import SETTLE, form
@@ -31,6 +31,7 @@ SYSTEM: System[EtcdSpec, View] = System(
     quorum="majority",
     settle=SETTLE,
     warnings=warnings,
+    functions=(Function("lock", "take a lock"),),
     drills=DRILLS,
     keeps=(Kept("locks and groups", on="majority"),),
     lacks={"debian-12": "it has etcd 3.4, which upstream no longer mends"},

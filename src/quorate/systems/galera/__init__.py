@@ -11,7 +11,7 @@ do everything in it from the management network, with the claim's secret as its 
 
 from __future__ import annotations
 
-from quorate.core.system import Kept, System
+from quorate.core.system import Function, Kept, System
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
 from quorate.systems.galera.drills import DRILLS, stands
 from quorate.systems.galera.form import SETTLE, form
@@ -32,6 +32,10 @@ SYSTEM: System[Galera, View] = System(
     quorum="majority",
     settle=SETTLE,
     warnings=warnings,
+    functions=(
+        Function("database_write", "write a row"),
+        Function("database_read", "read a row"),
+    ),
     drills=DRILLS,
     keeps=(Kept("committed rows", on="all"),),
     stands=stands,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from quorate.core.secret import reference
-from quorate.core.system import Site
+from quorate.core.system import Function, Site
 from quorate.openstack.options import credentials, identity_url, region
 from quorate.openstack.service import Api, Daemon, Schema, Sections, Service, ServiceSpec
 from quorate.openstack.system import system_of
@@ -80,6 +80,7 @@ SERVICE = Service(
         "heat.engine.notification",
         "heat.engine.resources",
     ),
+    functions=(Function("stack_create", "create a stack"),),
 )
 
 SYSTEM = system_of(SERVICE, HeatSpec)

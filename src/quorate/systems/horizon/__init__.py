@@ -10,7 +10,7 @@ client.py   the client: logs in once and reads pages
 
 from functools import partial
 
-from quorate.core.system import System
+from quorate.core.system import Function, System
 from quorate.openstack import form, judge, probe
 from quorate.openstack.system import LACKS
 from quorate.systems.horizon.config import (
@@ -44,5 +44,6 @@ SYSTEM: System[HorizonSpec, probe.View] = System(
     settle=form.SETTLE,
     lacks=LACKS,
     warnings=warnings,
+    functions=(Function(KIND, "see the dashboard"),),
     drills=DRILLS,
 )

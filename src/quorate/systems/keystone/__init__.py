@@ -9,7 +9,7 @@ judge.py    views → verdict
 form.py     views → the schema, the bootstrap and the first start
 """
 
-from quorate.core.system import System
+from quorate.core.system import Function, System
 from quorate.systems.keystone.config import KeystoneSpec, claims, endpoints, resources, secrets, warnings
 from quorate.systems.keystone.drills import DRILLS
 from quorate.systems.keystone.form import form
@@ -33,5 +33,9 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     spares=("cache",),
     settle=60.0,
     warnings=warnings,
+    functions=(
+        Function("token_issue", "issue a token"),
+        Function("token_validation", "validate a token"),
+    ),
     drills=DRILLS,
 )

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from quorate.core.resource import File
 from quorate.core.secret import reference
-from quorate.core.system import Site
+from quorate.core.system import Function, Site
 from quorate.openstack.options import credentials, ini, region
 from quorate.openstack.service import Api, Daemon, Schema, Sections, Service, ServiceSpec
 from quorate.openstack.system import system_of
@@ -161,6 +161,7 @@ SERVICE = Service(
         _METADATA: ("neutron.metadata.agent",),
         _OVS: ("neutron.ml2.ovs.agent",),
     },
+    functions=(Function("network_create", "create a network"),),
 )
 
 SYSTEM = system_of(SERVICE, NeutronSpec)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from quorate.core.secret import reference
-from quorate.core.system import Frontend, Site
+from quorate.core.system import Frontend, Function, Site
 from quorate.openstack.options import credentials, region
 from quorate.openstack.service import Api, Daemon, Once, Schema, Sections, Service, ServiceSpec
 from quorate.openstack.system import system_of
@@ -173,6 +173,7 @@ SERVICE = Service(
     messages=True,
     needs=("image", "network", "placement"),
     secrets=(METADATA_SECRET,),
+    functions=(Function("server_boot", "boot a server"),),
 )
 
 SYSTEM = system_of(SERVICE, NovaSpec)

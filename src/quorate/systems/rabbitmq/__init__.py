@@ -12,7 +12,7 @@ claim's secret as its password.
 
 from __future__ import annotations
 
-from quorate.core.system import Kept, System
+from quorate.core.system import Function, Kept, System
 from quorate.systems.rabbitmq.config import RabbitSpec, endpoints, resources, secrets, warnings
 from quorate.systems.rabbitmq.drills import DRILLS
 from quorate.systems.rabbitmq.form import SETTLE, form
@@ -33,6 +33,10 @@ SYSTEM: System[RabbitSpec, View] = System(
     quorum="majority",
     settle=SETTLE,
     warnings=warnings,
+    functions=(
+        Function("messaging", "publish a message"),
+        Function("rpc", "call a service by message"),
+    ),
     drills=DRILLS,
     keeps=(Kept("confirmed messages", on="majority"),),
 )

@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints
 
 from quorate.core.resource import File
 from quorate.core.secret import reference
-from quorate.core.system import Site
+from quorate.core.system import Function, Site
 from quorate.openstack.options import authtoken, ini
 from quorate.openstack.service import Api, Sections, Service, ServiceSpec
 from quorate.openstack.system import system_of
@@ -145,6 +145,7 @@ SERVICE = Service(
     brought=_rings,
     bring=f"copy the rings that swift-ring-builder made, the same ones, to {FOLDER} of every controller",
     secrets=(PREFIX_SECRET, SUFFIX_SECRET),
+    functions=(Function("object_store", "reach the object store"),),
 )
 
 SYSTEM = system_of(SERVICE, SwiftSpec)
