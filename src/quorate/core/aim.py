@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quorate.core.drill import DataFolder, Drills, Process, Roles, Sign, Standby, Workload
 from quorate.core.failure import Pause, Prediction, predict
 from quorate.core.fault import Fault, Hit
-from quorate.core.foresight import foresee
 from quorate.core.system import AnySystem, Site, enabled
 
 
@@ -61,23 +60,6 @@ def uses_of(site: Site, systems: Sequence[AnySystem]) -> Mapping[str, tuple[str,
 def pauses_of(site: Site, systems: Sequence[AnySystem], roles: Roles, hits: Sequence[Hit]) -> tuple[Pause, ...]:
     """How all systems react."""
     return tuple(p for _, drills, spec in drilled(site, systems) for p in drills.reacts(spec, site, roles, hits))
-
-
-def standing(site: Site, systems: Sequence[AnySystem], lost: Collection[str]) -> dict[str, bool]:
-    """Whether each function works while these parts are lost: its system does, and all that it rests on."""
-    stopped = foresee(site, systems).stopped(lost)
-    own: dict[str, bool] = {}
-    for system, drills, spec in drilled(site, systems):
-        for workload in drills.workloads(spec, site):
-            own[workload.function] = own.get(workload.function, True) and system.name not in stopped
-    uses = uses_of(site, systems)
-    return {function: all(own.get(one, True) for one in _below(function, uses)) for function in own}
-
-
-def _below(function: str, uses: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    yield function
-    for one in uses.get(function, ()):
-        yield from _below(one, uses)
 
 
 def survivable(site: Site) -> int:

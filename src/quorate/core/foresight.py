@@ -58,6 +58,11 @@ class Foresight:
         found = works((one.does for one in self.functions), self.formulas, frozenset(lost))
         return tuple(does for does, still in found.items() if not still)
 
+    def standing(self, lost: Iterable[str]) -> dict[str, bool]:
+        """Whether each function, by its name in drills, works while all these are lost."""
+        denied = self.denied(lost)
+        return {one.name: one.does not in denied for one in self.functions}
+
     def stopped(self, lost: Iterable[str]) -> tuple[str, ...]:
         """The systems that do not work while all these are lost."""
         found = works(self.needs, self.formulas, frozenset(lost))

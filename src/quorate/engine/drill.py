@@ -20,9 +20,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quorate.core.aim import predictions, signs_of, standing, survivable, workloads_of
+from quorate.core.aim import functions_of, predictions, signs_of, survivable, workloads_of
 from quorate.core.drill import SERVER, Roles, Workload
 from quorate.core.fault import UNSUPPORTED, Fault, Proof
+from quorate.core.foresight import foresee
 from quorate.core.history import Operation
 from quorate.core.record import (
     Client,
@@ -310,8 +311,16 @@ def _header(this: _Run, fault: Fault, vips: Sequence[str]) -> Header:
         predictions=tuple(PredictionLine.model_validate(asdict(one)) for one in expected),
         vips=tuple(vips),
         watched=tuple(vips) if this.arena.watch else (),
-        stands=standing(op.site, op.systems, fault.parts) if fault.parts else {},
+        stands=_standing(op, fault),
     )
+
+
+def _standing(op: apply.Operation, fault: Fault) -> dict[str, bool]:
+    """What the model says of those functions that some client exercises, while parts are gone for good."""
+    if not fault.parts:
+        return {}
+    said, seen = foresee(op.site, op.systems).standing(fault.parts), functions_of(op.site, op.systems)
+    return {name: works for name, works in said.items() if name in seen}
 
 
 def _client(one: Workload) -> Client:

@@ -100,9 +100,7 @@ def test_a_rack_that_holds_a_majority_is_named_with_what_to_do(tmp_path: Path) -
     domains = "failure_domains:\n  rack-a: [controller1, controller2]\n  rack-b: [controller3]\n"
     path.write_text(MINIMAL.read_text(encoding="utf-8") + domains, encoding="utf-8")
     said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
-    assert (
-        "single point of failure: rack-a: corosync, galera stop, and 2 more that need them: " in said.stdout
-    )
+    assert "single point of failure: rack-a: corosync, galera stop, and 2 more that need them: " in said.stdout
     assert "nobody can write a row, read a row, reach the virtual IP, and 2 more such things; no fail" in said.stdout
 
 
