@@ -92,6 +92,8 @@ def _wave_lines(number: int, wave: Wave) -> Iterator[str]:
     if wave.impact is not None:
         pauses = ", ".join(f"{function} at most {seconds:.1f} s" for function, seconds in wave.impact.pauses.items())
         yield f"   pauses: {pauses or 'none'}; {_members(wave.impact.left)} on, {wave.impact.least} must"
+        if wave.impact.plays:
+            yield f"   it is the {' and the '.join(wave.impact.plays)}, which clients notice: it comes last"
     if wave.gate is not None:
         members = ", ".join(wave.gate.members)
         yield f"   then waits until {wave.gate.system} is well on {members}, at most {wave.gate.timeout:.0f} s"

@@ -1,8 +1,8 @@
 """What a plan does to those who use the cloud meanwhile: which functions pause, and for how long at most.
 
 An interruption is what a drill calls a drained process: it says goodbye and comes back. So each wave's pauses follow
-from the same formulas as a drill's (core/failure.py), and drills hold them to what is measured. Roles are not looked
-at: whoever is interrupted is taken for the one whom clients notice most.
+from the same formulas as a drill's (core/failure.py), and drills hold them to what is measured. Where nobody knows who
+plays a part, whoever is interrupted is taken for the one whom clients notice most; so it is once a part has moved.
 """
 
 from __future__ import annotations
@@ -11,18 +11,30 @@ from collections.abc import Sequence
 
 from quorate.core.act import SetUnit
 from quorate.core.aim import functions_of, pauses_of, processes_of, uses_of
+from quorate.core.drill import Roles
 from quorate.core.failure import NOTICEABLE, predict
 from quorate.core.fault import Hit, Loss
 from quorate.core.plan import Plan, Wave
 from quorate.core.system import AnySystem, Site
 
 
-def foretold(wave: Wave, site: Site, systems: Sequence[AnySystem]) -> Wave:
+def all_foretold(waves: Sequence[Wave], site: Site, systems: Sequence[AnySystem], roles: Roles) -> tuple[Wave, ...]:
+    """Say of each wave that interrupts somebody which functions that pauses. `roles`: who plays what at first."""
+    told, known = [], dict(roles)
+    for wave in waves:
+        told.append(foretold(wave, site, systems, known))
+        for part in wave.impact.plays if wave.impact else ():
+            known.pop(part, None)
+    return tuple(told)
+
+
+def foretold(wave: Wave, site: Site, systems: Sequence[AnySystem], known: Roles) -> Wave:
     """Say of a wave that interrupts somebody which functions that pauses."""
     if wave.impact is None:
         return wave
     hits = _hits(wave, site, systems)
-    roles = {one.role: hit.host for one in processes_of(site, systems) for hit in hits if one.word == hit.part}
+    feared = {one.role: hit.host for one in processes_of(site, systems) for hit in hits if one.word == hit.part}
+    roles = {**feared, **known}
     pauses = pauses_of(site, systems, roles, hits)
     found = predict(functions_of(site, systems), uses_of(site, systems), pauses, bounded=True)
     lasting = {one.function: one.seconds for one in found if one.seconds is not None and one.seconds > NOTICEABLE}

@@ -41,12 +41,14 @@ class Gate(_Part):
 class Impact(_Part):
     """What an interruption does to whoever uses the cloud: function → seconds that it pauses at most.
 
-    Of the system's members `left` are known to be well and go on, and `least` must be.
+    Of the system's members `left` are known to be well and go on, and `least` must be. `plays`: the parts that clients
+    would miss, for which it comes after the others: they move once, and not from one to the next.
     """
 
     pauses: dict[str, float]
     left: int
     least: int
+    plays: tuple[str, ...] = ()
 
 
 class Wave(_Part):

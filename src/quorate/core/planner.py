@@ -8,6 +8,7 @@ controller in one wave is one step, sent in one round trip.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 from quorate.core.act import Act, Install, SetUnit
 from quorate.core.delta import Delta, delta, inputs_digest, merged
 from quorate.core.diff import Change
-from quorate.core.impact import foretold
+from quorate.core.drill import Roles
+from quorate.core.impact import all_foretold
 from quorate.core.observed import HostSeen, Unknown, World
 from quorate.core.order import may_disturb, needed
 from quorate.core.plan import Gate, Impact, Missing, Note, Plan, Refusal, Step, Wave, digest
@@ -73,6 +75,15 @@ def review(site: Site, systems: Sequence[AnySystem], secrets: Secrets, world: Wo
     return tuple(reviews)
 
 
+def roles_of(site: Site, reviews: Sequence[Review]) -> Roles:
+    """Say who plays which part, as far as it was seen. A system that crashes over it knows of nobody."""
+    known: dict[str, str] = {}
+    for found in reviews:
+        with contextlib.suppress(Exception):
+            known |= found.system.roles(site.cloud.systems[found.system.name], site, found.views)
+    return known
+
+
 def with_drift(found: Review) -> Judgement:
     """The judgement, worsened by what differs from the cloud file."""
     members = dict(found.judgement.members)
@@ -101,11 +112,12 @@ def make_plan(
     reviews = review(site, systems, secrets, world)
     refusals = [*_wrong_systems(site, world)]
     waves = [*_prepare(site, reviews)]
+    roles = roles_of(site, reviews)
     for found in reviews:
-        member_waves, member_refusals = _system_waves(found, site, secrets)
+        member_waves, member_refusals = _system_waves(found, site, secrets, roles)
         waves += member_waves
         refusals += member_refusals
-    waves, unsaid = _foretold(waves, site, systems)
+    waves, unsaid = _foretold(waves, site, systems, roles)
     missing = tuple(
         Missing(host=host, why=seen.why)
         for host, seen in world.items()
@@ -149,6 +161,17 @@ def _prepare(site: Site, reviews: Sequence[Review]) -> Iterable[Wave]:
         yield Wave(title="prepare", steps=tuple(steps))
 
 
+Plays = Mapping[str, tuple[str, ...]]
+"""The parts that a controller plays in one system."""
+
+
+def parts_played(system: AnySystem, site: Site, roles: Roles) -> Plays:
+    """Say who plays which parts of a system's own processes."""
+    own = system.drills.processes(site.cloud.systems[system.name], site) if system.drills else ()
+    parts = dict.fromkeys(one.role for one in own if one.role in roles)
+    return {host: tuple(part for part in parts if roles[part] == host) for host in site.cloud.names}
+
+
 def _installs_first(acts: Sequence[Act]) -> tuple[Act, ...]:
     installs = [act for act in acts if isinstance(act, Install)]
     others = tuple(act for act in acts if not isinstance(act, Install))
@@ -159,7 +182,7 @@ def _installs_first(acts: Sequence[Act]) -> tuple[Act, ...]:
     return (Install(packages=packages, preseed=preseed), *others)
 
 
-def _system_waves(found: Review, site: Site, secrets: Secrets) -> tuple[list[Wave], list[Refusal]]:
+def _system_waves(found: Review, site: Site, secrets: Secrets, roles: Roles) -> tuple[list[Wave], list[Refusal]]:
     name = found.system.name
     refusals = [
         Refusal(system=name, reason=f"{host} could not be compared: {why}")
@@ -171,11 +194,11 @@ def _system_waves(found: Review, site: Site, secrets: Secrets) -> tuple[list[Wav
         refusals.append(Refusal(system=name, reason=formation.reason, evidence=formation.evidence))
         formation = ()
     forming = [_stamped(wave, found.system, site, secrets) for wave in formation]
-    ordered, refused = _in_order(found, site, forming)
+    ordered, refused = _in_order(found, site, forming, roles)
     return ordered, [*refusals, *(Refusal(system=name, reason=why) for why in refused)]
 
 
-def _in_order(found: Review, site: Site, forming: Sequence[Wave]) -> tuple[list[Wave], list[str]]:
+def _in_order(found: Review, site: Site, forming: Sequence[Wave], roles: Roles) -> tuple[list[Wave], list[str]]:
     """Interrupt whom the well ones can spare, then start and form, then interrupt those whom the new ones can spare.
 
     A member that is gated is well behind its gate, so it counts for what follows; apply looks again before each. One
@@ -183,22 +206,25 @@ def _in_order(found: Review, site: Site, forming: Sequence[Wave]) -> tuple[list[
     """
     members = dict(found.judgement.members)
     disturbed = [host for host, change in found.deltas.items() if change.disturbing]
-    before, waiting = _rolling(found, site, members, disturbed, forming=bool(forming))
+    plays = parts_played(found.system, site, roles)
+    before, waiting = _rolling(found, site, members, disturbed, plays, forming=bool(forming))
     starting = _starting(found, gated=not forming)
     gates = [wave.gate.members for wave in (*starting, *forming) if wave.gate]
     members |= {member: ok("behind its gate") for gated in gates for member in gated}
     forms = {step.host for wave in forming for step in wave.steps}
     put_off = [host for host in waiting if host not in forms]
-    after, refused = _rolling(found, site, members, put_off, forming=False)
+    after, refused = _rolling(found, site, members, put_off, plays, forming=False)
     refused |= {host: why for host, why in waiting.items() if host in forms}
-    shown = [_interruption(found, site, members, host, gated=True) for host in refused]
+    shown = [_interruption(found, site, members, host, plays, gated=True) for host in refused]
     return [*before, *starting, *forming, *after, *shown], list(refused.values())
 
 
-def _foretold(waves: list[Wave], site: Site, systems: Sequence[AnySystem]) -> tuple[list[Wave], tuple[Note, ...]]:
+def _foretold(
+    waves: list[Wave], site: Site, systems: Sequence[AnySystem], roles: Roles
+) -> tuple[list[Wave], tuple[Note, ...]]:
     """Say what interruptions do to clients. A system that crashes over it is no reason not to plan."""
     try:
-        return [foretold(wave, site, systems) for wave in waves], ()
+        return list(all_foretold(waves, site, systems, roles)), ()
     except Exception as error:  # noqa: BLE001 - as above
         why = f"what interruptions do to clients could not be worked out: {type(error).__name__}: {error}"
         return waves, (Note(system="", text=why),)
@@ -222,27 +248,36 @@ def _formation(found: Review, site: Site) -> Formation:
 
 
 def _rolling(
-    found: Review, site: Site, members: dict[str, Verdict], hosts: Iterable[str], *, forming: bool
+    found: Review, site: Site, members: dict[str, Verdict], hosts: Iterable[str], plays: Plays, *, forming: bool
 ) -> tuple[list[Wave], dict[str, str]]:
-    """Interrupt running members, one in each wave, ill ones first; say for each who may not be why not.
+    """Interrupt running members, one in each wave; say for each who may not be why not.
+
+    Ill ones come first, and last whoever plays a part that clients would miss: it then moves once, and to somebody
+    who is not interrupted any more.
 
     One that was ill and is still to be formed cannot be waited for. `members` learns who is well behind a gate.
     """
     waves: list[Wave] = []
     refused: dict[str, str] = {}
-    for host in sorted(hosts, key=lambda host: host not in members or members[host].level is not Level.FAILING):
+
+    def harm(host: str) -> tuple[bool, bool]:
+        return host not in members or members[host].level is not Level.FAILING, bool(plays.get(host))
+
+    for host in sorted(hosts, key=harm):
         why_not = may_disturb(host, members, found.system.quorum, arbiter=site.cloud.arbiter is not None)
         if why_not:
             refused[host] = why_not
             continue
         gated = not forming or (host in members and members[host].is_ok)
-        waves.append(_interruption(found, site, members, host, gated=gated))
+        waves.append(_interruption(found, site, members, host, plays, gated=gated))
         if gated:
             members[host] = ok("behind its gate")
     return waves, refused
 
 
-def _interruption(found: Review, site: Site, members: Mapping[str, Verdict], host: str, *, gated: bool) -> Wave:
+def _interruption(
+    found: Review, site: Site, members: Mapping[str, Verdict], host: str, plays: Plays, *, gated: bool
+) -> Wave:
     """All that a member needs that must be interrupted for it, in one step; who is known to be well goes on."""
     name, change = found.system.name, found.deltas[host]
     acts, lines = merged((*change.quiet, *change.disturbing, *change.starting))
@@ -252,6 +287,7 @@ def _interruption(found: Review, site: Site, members: Mapping[str, Verdict], hos
         pauses={},
         left=sum(verdict.is_ok for other, verdict in members.items() if other != host),
         least=needed(found.system.quorum, len(members), arbiter=site.cloud.arbiter is not None),
+        plays=plays.get(host, ()),
     )
     return Wave(title=f"{name}: {host}", system=name, steps=(step,), gate=gate, impact=impact)
 

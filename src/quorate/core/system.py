@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from quorate.core.drill import Drills
+from quorate.core.drill import Drills, Roles
 from quorate.core.observed import Answers, Unknown
 from quorate.core.plan import Wave
 from quorate.core.resource import Resource
@@ -179,6 +179,7 @@ class System(Generic[S, V]):
     `settle`: seconds within which a member must be well again after a disturbance, else apply stops.
     `settling`: what is well and yet not as redundant as it soon will be, in words; empty: nothing.
     `impact`: what people should know about the change from what the views show to the site, and no diff shows.
+    `roles`: who plays which part now, by what the views show; what they do not show is left out.
     `drills`: what of it can be hit, how it reacts, and its clients; None: drills know nothing of it.
     `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
     together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
@@ -205,6 +206,7 @@ class System(Generic[S, V]):
     warnings: Callable[[S, Cloud], Sequence[str]] = field(default=lambda _spec, _cloud: ())
     settling: Callable[[S, Site, Mapping[str, V | Unknown]], str] = lambda _spec, _site, _views: ""
     impact: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
+    roles: Callable[[S, Site, Mapping[str, V | Unknown]], Roles] = lambda _spec, _site, _views: {}
     drills: Drills[S] | None = None
     spares: tuple[str, ...] = ()
     stands: Callable[[S, Site], Formula] | None = None

@@ -7,7 +7,7 @@ import pytest
 from quorate.cli.plan import as_text
 from quorate.core.act import Install, SetUnit
 from quorate.core.delta import inputs_digest
-from quorate.core.drill import Drills
+from quorate.core.drill import Drills, Process
 from quorate.core.observed import Absent, HostSeen, Unknown, World
 from quorate.core.plan import Plan
 from quorate.core.planner import judge, make_plan, views_of
@@ -101,6 +101,23 @@ def test_members_are_taken_in_the_order_of_the_cloud_file_whatever_answered_firs
     shuffled = {host: world[host] for host in ("c3", "c1", "c2")}
     where = site(PLAIN, plain=CHANGED)
     assert plan(where, shuffled, PLAIN) == plan(where, world, PLAIN)
+
+
+PLAYED: Drills[Word] = Drills(processes=lambda _spec, _site: (Process("plain", "plain.service", role="writer"),))
+
+
+@pytest.mark.parametrize(("roles", "order"), [({"writer": "c1"}, ["c2", "c3", "c1"]), ({}, ["c1", "c2", "c3"])])
+def test_who_plays_a_part_that_clients_would_miss_is_interrupted_last(roles: dict[str, str], order: list[str]) -> None:
+    system = made("plain", drills=PLAYED, roles=lambda _spec, _site, _views: roles)
+    found = plan(site(system, **changed(system)), settled(system), system)
+    assert [wave.steps[0].host for wave in found.waves] == order
+    assert [wave.impact.plays for wave in found.waves if wave.impact][-1] == (("writer",) if roles else ())
+
+
+def test_a_system_that_crashes_over_who_plays_what_is_no_reason_not_to_plan() -> None:
+    system = made("plain", drills=PLAYED, roles=crash)
+    found = plan(site(system, **changed(system)), settled(system), system)
+    assert [wave.steps[0].host for wave in found.waves] == ["c1", "c2", "c3"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ SYSTEM = System(
     questions=probe.questions,
     read=probe.read,
     judge=probe.judge,
+    roles=probe.roles,
     endpoints=config.endpoints,
     offers=("proxy", "probe"),
     settle=15.0,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+from quorate.core.drill import Roles
 from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
 from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
 from quorate.systems.haproxy.config import CONFIGURATION, SOCKET, HaproxySpec, frontends
+
+T = TypeVar("T")
 
 # Each sends one line and prints what comes back; nothing but Python is certain to be on a controller.
 _ASK = """
@@ -53,6 +57,7 @@ class View:
 
     `servers`: by front end, the state of each of its servers as this proxy checks them. `unreached`: by front end, why
     a server on another controller takes no connections from here, where the proxy's check asks at another port.
+    `sessions`: by front end, how many each of its servers has through this proxy now; empty, where nobody could say.
     """
 
     running: bool | Unknown
@@ -60,6 +65,7 @@ class View:
     file_error: str | Unknown
     servers: Mapping[str, Mapping[str, str]] | Unknown
     unreached: Mapping[str, Mapping[str, str]] | Unknown
+    sessions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def questions(spec: HaproxySpec, site: Site, host: str) -> Sequence[Question]:
@@ -88,6 +94,7 @@ def read(answers: Answers) -> View:
         file_error=_file_error(answers.get("file")),
         servers=_servers(answers.get("servers")),
         unreached=_unreached(answers.get("ports")),
+        sessions=_sessions(answers.get("servers")),
     )
 
 
@@ -125,6 +132,18 @@ def _member(view: View | Unknown) -> Verdict:
         if evidence:
             return failing(f"{what}: {evidence}")
     return unknown(view.running.why) if isinstance(view.running, Unknown) else ok("the proxy answers")
+
+
+def roles(_spec: HaproxySpec, site: Site, views: Mapping[str, View | Unknown]) -> Roles:
+    """Say who writes: of a front end with one active server, the one that has the clients, through whichever proxy."""
+    seen = [view for view in views.values() if isinstance(view, View)]
+    for endpoint, via in frontends(site):
+        if via.one_active:
+            clients = {name: sum(view.sessions.get(endpoint.kind, {}).get(name, 0) for view in seen) for name in views}
+            busiest = max(clients, key=clients.__getitem__, default="")
+            if busiest and clients[busiest]:
+                return {"writer": busiest}
+    return {}
 
 
 def _served(kind: str, views: Mapping[str, View | Unknown]) -> tuple[Verdict, ...]:
@@ -179,11 +198,22 @@ def _servers(answer: Answer | Unknown | None) -> Mapping[str, Mapping[str, str]]
         return answer or Unknown(why="the statistics were not asked for")
     if answer.code != 0 or not answer.out.startswith("# pxname,svname,"):
         return Unknown(why=f"haproxy's statistics: {answer.err.strip() or 'no table'}")
-    servers: dict[str, dict[str, str]] = {}
+    return _by_server(answer, lambda row: row.get("status") or "")
+
+
+def _sessions(answer: Answer | Unknown | None) -> Mapping[str, Mapping[str, int]]:
+    if not isinstance(answer, Answer) or answer.code != 0:
+        return {}
+    return _by_server(answer, lambda row: int(scur) if (scur := row.get("scur") or "").isdecimal() else 0)
+
+
+def _by_server(answer: Answer, said: Callable[[Mapping[str, str]], T]) -> dict[str, dict[str, T]]:
+    """Read something of each server out of the statistics, by front end."""
+    found: dict[str, dict[str, T]] = {}
     for row in csv.DictReader(answer.out.removeprefix("# ").splitlines()):
-        if row["svname"] not in ("FRONTEND", "BACKEND"):
-            servers.setdefault(row["pxname"], {})[row["svname"] or ""] = row.get("status") or ""
-    return servers
+        if row.get("svname") not in ("FRONTEND", "BACKEND"):
+            found.setdefault(row.get("pxname") or "", {})[row.get("svname") or ""] = said(row)
+    return found
 
 
 def _unreached(answer: Answer | Unknown | None) -> Mapping[str, Mapping[str, str]] | Unknown:

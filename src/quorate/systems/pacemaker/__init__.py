@@ -25,6 +25,7 @@ SYSTEM = System(
     quorum="majority",
     settle=form.SETTLE,
     functions=(Function("virtual_ip", "reach the virtual IP"),),
+    roles=judge.roles,
     drills=drills.DRILLS,
     stands=drills.stands,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from quorate.core.drill import Roles
 from quorate.core.observed import Unknown
 from quorate.core.system import Site
 from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
@@ -68,6 +69,12 @@ def _fencing(site: Site, status: Status) -> Verdict:
         return ok("fencing is on")
     failures = [what for _, what in status.failures if any(what.startswith(fencing_id(name)) for name in idle)]
     return failing(f"the power of {', '.join(idle)} cannot be cut{''.join(f'; {what}' for what in failures)}")
+
+
+def roles(_spec: PacemakerSpec, site: Site, views: Views) -> Roles:
+    """Say who holds the VIP at which clients find the APIs."""
+    holders = [host for host, view in views.items() if isinstance(view, View) and site.cloud.vip in _addresses(view)]
+    return {"virtual-ip": holders[0]} if len(holders) == 1 else {}
 
 
 def _vip(name: str, address: str, status: Status, views: Views) -> Verdict:
