@@ -24,7 +24,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "rabbitmq": {"memory_mb": 1100},
 }
 FACTOR = 2.0
-"""Within which the longest pause that was said is that which was seen."""
+"""What was said and what was seen differ by no more than this factor."""
 
 
 def said(plan: Any, function: str) -> float:
@@ -57,12 +57,12 @@ def test_what_a_plan_says_of_pauses_is_what_clients_see(broker: Plane, system: s
     assert any(step for wave in plan["waves"] for step in wave["steps"])
     seen = asyncio.run(seen_while_applying(broker))
     print({function: (said(plan, function), round(longest, 2)) for function, (longest, _) in seen.items()})
-    wrong = {
-        function: (told, round(longest, 2))
+    longer = {
+        function: (said(plan, function), round(longest, 2))
         for function, (longest, step) in seen.items()
-        for told in [said(plan, function)]
-        if not max(told, NOTICEABLE) / FACTOR - step
-        <= max(longest, NOTICEABLE)
-        <= max(told, NOTICEABLE) * FACTOR + step
+        if longest > FACTOR * max(said(plan, function), NOTICEABLE) + step
     }
-    assert wrong == {}, "function: (said, seen)"
+    assert longer == {}, "function: (said, seen)"
+    # A bound is for the unluckiest: of readers, say, only who asks first finds nobody and waits. So the plan's longest.
+    most, step = max(seen.values())
+    assert max(said(plan, function) for function in seen) <= FACTOR * max(most, NOTICEABLE) + step
