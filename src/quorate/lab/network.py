@@ -27,6 +27,9 @@ _SYSCTLS = {
     "net/ipv4/conf/default/arp_notify": "1",
 }
 
+# The host stands for a client beside the controllers: it notices a lost neighbour as soon as they do.
+_NEIGHBOURS = {"base_reachable_time_ms": "1000", "delay_first_probe_time": "1", "retrans_time_ms": "100"}
+
 
 def refuse_overlap(spec: Spec) -> None:
     """Raise Refused when this host already reaches part of the subnet some other way."""
@@ -60,6 +63,8 @@ def ensure_bridge(spec: Spec) -> None:
         _batch(f"link add {name} {options}\n")
     _batch(f"link set {name} alias quorate-lab-{spec.name}\naddr replace {spec.gateway}/{prefix} dev {name}\n")
     _batch(f"link set {name} up\n")
+    for key, value in _NEIGHBOURS.items():
+        Path(f"/proc/sys/net/ipv4/neigh/{name}/{key}").write_text(value, encoding="ascii")
 
 
 def plug(spec: Spec, slot: Slot) -> None:
