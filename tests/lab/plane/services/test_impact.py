@@ -17,12 +17,13 @@ from quorate.core.system import site_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-CHANGES: dict[str, dict[str, Any]] = {
-    "galera": {"max_connections": 640},
-    "haproxy": {"maxconn": 7900},
-    "corosync": {"token_ms": 800},
-    "rabbitmq": {"memory_mb": 1100},
+CHANGES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "galera": ({"max_connections": 640}, ("database_write", "database_read")),
+    "haproxy": ({"maxconn": 7900}, ("virtual_ip",)),
+    "corosync": ({"token_ms": 800}, ("virtual_ip",)),
+    "rabbitmq": ({"memory_mb": 1100}, ("messaging", "rpc")),
 }
+"""An option of each system, and the functions that notice. Others show how busy two cores are with a start."""
 FACTOR = 2.0
 """What was said and what was seen differ by no more than this factor."""
 
@@ -52,17 +53,13 @@ async def seen_while_applying(plane: Plane) -> dict[str, tuple[float, float]]:
 def test_what_a_plan_says_of_pauses_is_what_clients_see(broker: Plane, system: str) -> None:
     broker.wait_well()
     broker.wait_settled()
-    broker.set_option(system, **CHANGES[system])
+    options, noticing = CHANGES[system]
+    broker.set_option(system, **options)
     plan = broker.json("plan")
     assert any(step for wave in plan["waves"] for step in wave["steps"])
     seen = asyncio.run(seen_while_applying(broker))
     print({function: (said(plan, function), round(longest, 2)) for function, (longest, _) in seen.items()})
-    longer = {
-        function: (said(plan, function), round(longest, 2))
-        for function, (longest, step) in seen.items()
-        if longest > FACTOR * max(said(plan, function), NOTICEABLE) + step
-    }
-    assert longer == {}, "function: (said, seen)"
-    # A bound is for the unluckiest: of readers, say, only who asks first finds nobody and waits. So the plan's longest.
-    most, step = max(seen.values())
-    assert max(said(plan, function) for function in seen) <= FACTOR * max(most, NOTICEABLE) + step
+    # A bound is for the unluckiest: of readers, say, only who asks first finds nobody. So the longest are compared.
+    promised = max(NOTICEABLE, *(said(plan, function) for function in noticing))
+    paused, step = max(seen[function] for function in noticing)
+    assert promised / FACTOR - step <= max(NOTICEABLE, paused) <= promised * FACTOR + step
