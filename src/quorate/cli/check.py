@@ -13,7 +13,7 @@ import click
 from quorate.cli import files, foreseen, outlook, render
 from quorate.cli.options import cloud_option, output_option
 from quorate.core.availability import expected
-from quorate.core.foresight import foresee
+from quorate.core.foresight import foresee, uncounted
 from quorate.core.observed import Unknown
 from quorate.core.system import AnySystem, enabled, site_of
 from quorate.engine import trials
@@ -80,8 +80,11 @@ def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_
         return
     found = (*all_warnings(cloud, systems), *_to_fill_in(cloud_file, cloud, systems), *unsaid)
     year = expected(site, systems, foresight, Random(SEED))  # noqa: S311 - dice, not secrets
-    data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses)} | outlook.as_data(*year)
-    text = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses), outlook.as_text(*year))
+    unsure = uncounted(cloud)
+    data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses), "uncounted": unsure}
+    data |= outlook.as_data(*year)
+    said = foreseen.as_text(foresight, losses, unsure)
+    text = (as_text(cloud_file, cloud, systems, found), said, outlook.as_text(*year))
     render.result(data, output, lambda: "".join(text))
 
 

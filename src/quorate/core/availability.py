@@ -26,7 +26,7 @@ from quorate.core.aim import functions_of, pauses_of, processes_of, uses_of
 from quorate.core.diagram import MOST_NODES, Diagram, TooLarge
 from quorate.core.failure import NOTICEABLE, predict
 from quorate.core.fault import Hit
-from quorate.core.foresight import Foresight, foresee
+from quorate.core.foresight import Foresight, foresee, misnamed
 from quorate.core.sampling import sampled
 from quorate.core.system import AnySystem, Site, site_of
 from quorate.core.tree import cut_sets
@@ -218,9 +218,10 @@ def pauses(site: Site, systems: Sequence[AnySystem], foresight: Foresight) -> Ma
 
 
 def strangers(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Finding, ...]:
-    """Find rates of parts that this cloud does not have: they would do nothing."""
-    if not cloud.failure_rates.parts:
-        return ()
+    """Find names that would mislead: taken ones, and rates of parts that this cloud does not have."""
+    wrong = tuple(misnamed(cloud, systems))
+    if wrong or not cloud.failure_rates.parts:
+        return wrong
     known = foresee(site_of(cloud, systems), systems).parts
     return tuple(
         Finding(("failure_rates", "parts", name), f"no such part: {found(name)}{did_you_mean(name, known)}")

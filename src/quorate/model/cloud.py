@@ -153,6 +153,11 @@ class Network(Brief):
         pattern=_INTERFACE,
         description="The interface that carries this network on every controller.",
     )
+    switches: tuple[Name, ...] = Field(
+        default=(),
+        description="The switches at which every controller has a port for it; with several, a bond over all of them. "
+        "They are connected with each other. Unsaid, nobody knows, and `quorate check` does not count them.",
+    )
 
 
 class Vip(Brief):

@@ -30,16 +30,13 @@ def test_one_controller_is_out_as_often_as_any_of_its_parts() -> None:
     made = cloud("one")
     lost = lost_of(rates_of(made.cloud, foresee(made, SYSTEMS)))
     works = 1.0
-    for part in ("controller1", "disk of controller1", "etcd on controller1"):
+    for part in ("controller1", "disk of controller1", "eth0 of controller1", "etcd on controller1"):
         works *= 1 - lost[part]
     assert told(made)[0]["lock"].outages == pytest.approx(YEAR * (1 - works))
 
 
 def test_two_of_three_fail_as_the_textbook_says_and_data_is_lost_as_it_says() -> None:
-    rates = {
-        "controller": {"mttf_hours": 1e12, "mttr_hours": 1e-3},
-        "process": {"mttf_hours": 1e12, "mttr_hours": 1e-3},
-    }
+    rates = {kind: {"mttf_hours": 1e12, "mttr_hours": 1e-3} for kind in ("controller", "process", "link")}
     made = cloud("three", failure_rates={**rates, "disk": {"mttf_hours": 999.0, "mttr_hours": 1.0}})
     functions, losing = told(made)
     chance = 1e-3
