@@ -21,6 +21,7 @@ from quorate.errors import InvalidInput, Problem
 from quorate.model.cloud import Cloud
 from quorate.model.rules import Caution, warnings
 from quorate.model.schema import schema
+from quorate.report import dependencies
 from quorate.transport.ssh import connect
 
 SEED = 0
@@ -43,9 +44,24 @@ SEED = 0
     help="Name the smallest losses, of at most so many parts at once, that stop something.",
 )
 @click.option("--what-if", default="", metavar="PART,…", help="Say what stops if these are lost at once, and end.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="Also draw what rests on what, with the weak places marked.",
+)
 @click.option("--schema", "schema_only", is_flag=True, help="Print the file's JSON schema, for editors, and end.")
 @output_option
-def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_only: bool, output: str) -> None:
+def command(
+    *,
+    cloud_file: Path,
+    hosts: bool,
+    losses: int,
+    what_if: str,
+    picture: Path | None,
+    schema_only: bool,
+    output: str,
+) -> None:
     """Find the mistakes in the cloud file, all at once.
 
     Where there are none, it names what works and will hurt one day, and why: single points of failure among it.
@@ -56,6 +72,7 @@ def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_
       quorate check --schema > cloud.schema.json    let an editor complete and check while you type
       quorate check --losses 2                      which two, lost at once, stop what?
       quorate check --what-if "controller1, BMC of controller1"
+      quorate check --picture cloud.svg             what rests on what, drawn
       quorate check --hosts                         are all options known to what the controllers have installed?
 
     Without --hosts no host is contacted. Exit codes: 0 the file is right (there may be warnings), 2 it has mistakes.
@@ -80,12 +97,22 @@ def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_
         return
     found = (*all_warnings(cloud, systems), *_to_fill_in(cloud_file, cloud, systems), *unsaid)
     year = expected(site, systems, foresight, Random(SEED))  # noqa: S311 - dice, not secrets
+    if picture is not None:
+        _draw(picture, dependencies.picture(f"{cloud.cloud}: what rests on what", foresight, year[0]))
     unsure = uncounted(cloud)
     data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses), "uncounted": unsure}
     data |= outlook.as_data(*year)
     said = foreseen.as_text(foresight, losses, unsure)
     text = (as_text(cloud_file, cloud, systems, found), said, outlook.as_text(*year))
     render.result(data, output, lambda: "".join(text))
+
+
+def _draw(file: Path, drawn: str) -> None:
+    try:
+        file.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be written: {error.strerror}") from None
+    render.progress(f"wrote {file}")
 
 
 def all_warnings(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:

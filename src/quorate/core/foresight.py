@@ -33,11 +33,13 @@ BOND = 2
 class Part:
     """Something that can be lost. `kind`: its key in `failure_rates`; `group`: it and its like, in words.
 
-    `hits`: what a drill would say that its loss takes; nothing: clients notice nothing.
+    `hosts`: the controllers that have it, or share it. `hits`: what a drill would say that its loss takes; nothing:
+    clients notice nothing.
     """
 
     kind: str
     group: str
+    hosts: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
 
 
@@ -45,15 +47,20 @@ class Part:
 class Foresight:
     """The model. `needs`: each system, in the order in which they are formed, with those that it cannot do without.
 
-    `functions`: what users do, each a formula by the name of what it does. `keeps`: the formulas of what is
-    acknowledged and must not be lost. `known`: what can be lost.
+    `serving`: each system with what users do by it, each a formula by the name of what it does. `keeps`: the formulas
+    of what is acknowledged and must not be lost. `known`: what can be lost.
     """
 
     formulas: Formulas
     needs: Mapping[str, frozenset[str]]
-    functions: tuple[Function, ...]
+    serving: Mapping[str, tuple[Function, ...]]
     keeps: tuple[str, ...]
     known: Mapping[str, Part]
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """What users do."""
+        return tuple(one for own in self.serving.values() for one in own)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -152,28 +159,32 @@ def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
     needs = {system.name: frozenset(offers[kind] for kind in _needed(system)) for system in chosen}
     kept = {f"{one.what} ({system.name})": _kept(one, site) for system in chosen for one in system.keeps}
     formulas |= kept
-    known = {name: part for name, part in _known(site, systems) if name in parts(formulas)}
-    return Foresight(formulas, needs, tuple(one for own in functions.values() for one in own), tuple(kept), known)
+    rest_on = parts(formulas)
+    known = {name: part for name, part in _known(site, systems) if name in rest_on}
+    return Foresight(formulas, needs, functions, tuple(kept), known)
 
 
 def _known(site: Site, systems: Sequence[AnySystem]) -> Iterator[tuple[str, Part]]:
     """Everything that a formula may name, with what its loss is to a drill."""
+    cloud = site.cloud
     yield ARBITER, Part("arbiter", "the arbiter")
-    for host in site.cloud.names:
+    for host in cloud.names:
         gone = (Hit(host, MACHINE, Loss.SILENT),)
-        yield host, Part("controller", "controllers", gone)
-        yield disk(host), Part("disk", "disks", gone)
-        yield bmc(host), Part("bmc", "BMCs")
-        for one in processes_of(site, systems):
-            yield process(one.unit, host), Part("process", one.unit, one.hits(host, Loss.REFUSED))
-        for network in site.cloud.networks.values():
+        yield host, Part("controller", "controllers", (host,), gone)
+        yield disk(host), Part("disk", "disks", (host,), gone)
+        yield bmc(host), Part("bmc", "BMCs", (host,))
+        # Management last: of an interface that several networks share, it decides.
+        for name, network in sorted(cloud.networks.items(), key=lambda named: named[0] == "management"):
             for switch in network.switches or ("",):
-                alone = network == site.cloud.management and len(network.switches) < BOND
-                yield link(network, host, switch), Part("link", "links", gone if alone else ())
-    for switch in switches_of(site.cloud):
-        yield switch, Part("switch", switch)
-    for domain, hosts in site.cloud.failure_domains.items():
-        yield domain, Part("failure_domain", domain, tuple(Hit(host, MACHINE, Loss.SILENT) for host in hosts))
+                alone = name == "management" and len(network.switches) < BOND
+                yield link(network, host, switch), Part("link", "links", (host,), gone if alone else ())
+        for one in processes_of(site, systems):
+            yield process(one.unit, host), Part("process", one.unit, (host,), one.hits(host, Loss.REFUSED))
+    for switch in switches_of(cloud):
+        yield switch, Part("switch", switch, cloud.names)
+    for domain, hosts in cloud.failure_domains.items():
+        lost = tuple(Hit(host, MACHINE, Loss.SILENT) for host in hosts)
+        yield domain, Part("failure_domain", domain, hosts, lost)
 
 
 def switches_of(cloud: Cloud) -> tuple[str, ...]:

@@ -171,6 +171,15 @@ def test_rates_of_your_own_are_used_and_those_of_strangers_refused(tmp_path: Pat
     assert "(did you mean 'mariadb on controller2'?)" in said.stderr
 
 
+def test_a_picture_is_written_where_it_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.svg"
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--picture", str(path)])
+    assert (said.exit_code, f"wrote {path}" in said.stderr) == (0, True)
+    assert path.read_text(encoding="utf-8").startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--picture", str(tmp_path / "no" / "cloud.svg")])
+    assert (said.exit_code, "cannot be written: No such file" in said.stderr) == (2, True)
+
+
 def test_a_dozen_mistakes_are_a_dozen_messages(tmp_path: Path) -> None:
     path = tmp_path / "cloud.yaml"
     path.write_text(BAD, encoding="utf-8")
