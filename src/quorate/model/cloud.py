@@ -306,7 +306,7 @@ class Cloud(Section):
     arbiter: Arbiter | None = Field(default=None, description="The voter that an even number of controllers needs.")
     failure_domains: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(
         default_factory=dict,
-        description="What controllers share and are lost with (a rack, a switch, a power feed): name → controllers.",
+        description="What controllers share and are lost with (a rack, a power feed, a release): name → controllers.",
     )
     failure_rates: FailureRates = Field(
         default=FailureRates(), description="How often parts fail and how soon they are back, where it is known better."

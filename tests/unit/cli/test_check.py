@@ -171,6 +171,19 @@ def test_rates_of_your_own_are_used_and_those_of_strangers_refused(tmp_path: Pat
     assert "(did you mean 'mariadb on controller2'?)" in said.stderr
 
 
+def test_takeovers_may_be_those_that_drills_measured() -> None:
+    campaign = MINIMAL.parents[1] / "docs" / "drills" / "2026-11-29-all.json"
+
+    def waits(*more: str) -> float:
+        said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--output", "json", *more])
+        rows = {row["function"]: row["pauses"] for row in json.loads(said.stdout)["expected"]}
+        return float(rows["token_issue"])
+
+    assert 0 < waits("--measured", str(campaign)) < waits()
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--measured", str(MINIMAL)])
+    assert (said.exit_code, f"{MINIMAL} is no campaign of drills" in said.stderr) == (2, True)
+
+
 def test_a_picture_is_written_where_it_is_wanted(tmp_path: Path) -> None:
     path = tmp_path / "cloud.svg"
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--picture", str(path)])
