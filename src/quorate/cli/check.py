@@ -12,19 +12,23 @@ import click
 
 from quorate.cli import files, foreseen, outlook, render
 from quorate.cli.options import cloud_option, output_option
-from quorate.core.availability import expected
-from quorate.core.foresight import foresee
+from quorate.core.availability import Measured, Year, expected, measured_in
+from quorate.core.findings import Campaign
+from quorate.core.foresight import Foresight, foresee, uncounted
 from quorate.core.observed import Unknown
-from quorate.core.system import AnySystem, enabled, site_of
+from quorate.core.system import AnySystem, Site, enabled, site_of
 from quorate.engine import trials
 from quorate.errors import InvalidInput, Problem
 from quorate.model.cloud import Cloud
 from quorate.model.rules import Caution, warnings
 from quorate.model.schema import schema
+from quorate.report import dependencies
 from quorate.transport.ssh import connect
 
 SEED = 0
 """The same file is to be told the same."""
+QUICK = 5
+"""Controllers with which nobody waits."""
 
 
 @click.command()
@@ -43,9 +47,31 @@ SEED = 0
     help="Name the smallest losses, of at most so many parts at once, that stop something.",
 )
 @click.option("--what-if", default="", metavar="PART,…", help="Say what stops if these are lost at once, and end.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="Also draw what rests on what, with the weak places marked.",
+)
+@click.option(
+    "--measured",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="CAMPAIGN.json",
+    help="Take how long takeovers last from this campaign of drills, where it measured them.",
+)
 @click.option("--schema", "schema_only", is_flag=True, help="Print the file's JSON schema, for editors, and end.")
 @output_option
-def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_only: bool, output: str) -> None:
+def command(
+    *,
+    cloud_file: Path,
+    hosts: bool,
+    losses: int,
+    what_if: str,
+    picture: Path | None,
+    measured: Path | None,
+    schema_only: bool,
+    output: str,
+) -> None:
     """Find the mistakes in the cloud file, all at once.
 
     Where there are none, it names what works and will hurt one day, and why: single points of failure among it.
@@ -56,6 +82,8 @@ def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_
       quorate check --schema > cloud.schema.json    let an editor complete and check while you type
       quorate check --losses 2                      which two, lost at once, stop what?
       quorate check --what-if "controller1, BMC of controller1"
+      quorate check --measured campaign.json        how long takeovers last here, as drills saw it
+      quorate check --picture cloud.svg             what rests on what, drawn
       quorate check --hosts                         are all options known to what the controllers have installed?
 
     Without --hosts no host is contacted. Exit codes: 0 the file is right (there may be warnings), 2 it has mistakes.
@@ -64,14 +92,7 @@ def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_
         described = schema(files.specs())
         render.result(described, output, lambda: json.dumps(described, indent=2))
         return
-    try:
-        cloud, systems = files.load_cloud(cloud_file)
-        unsaid = _tried(cloud_file, cloud, systems) if hosts else ()
-    except InvalidInput as error:
-        if output == "json":
-            render.result(as_data(error, ()), output, str)
-            raise SystemExit(error.exit_code) from None
-        raise
+    cloud, systems, unsaid = _loaded(cloud_file, hosts, output)
     site = site_of(cloud, systems)
     foresight = foresee(site, systems)
     if what_if:
@@ -79,10 +100,48 @@ def command(*, cloud_file: Path, hosts: bool, losses: int, what_if: str, schema_
         render.result(foreseen.answer(foresight, lost), output, lambda: foreseen.answer_text(foresight, lost))
         return
     found = (*all_warnings(cloud, systems), *_to_fill_in(cloud_file, cloud, systems), *unsaid)
-    year = expected(site, systems, foresight, Random(SEED))  # noqa: S311 - dice, not secrets
-    data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses)} | outlook.as_data(*year)
-    text = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses), outlook.as_text(*year))
-    render.result(data, output, lambda: "".join(text))
+    unsure = uncounted(cloud)
+    year = _year(site, systems, foresight, measured)
+    if picture is not None:
+        _draw(picture, dependencies.picture(f"{cloud.cloud}: what rests on what", foresight, year[0]))
+    data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses), "uncounted": unsure}
+    said = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses, unsure))
+    render.result(data | outlook.as_data(*year), output, lambda: "".join((*said, outlook.as_text(*year))))
+
+
+def _loaded(cloud_file: Path, hosts: bool, output: str) -> tuple[Cloud, tuple[AnySystem, ...], tuple[Caution, ...]]:
+    """The cloud, its systems, and what no controller could say of their files. Programs get mistakes as a result."""
+    try:
+        cloud, systems = files.load_cloud(cloud_file)
+        return cloud, systems, _tried(cloud_file, cloud, systems) if hosts else ()
+    except InvalidInput as error:
+        if output == "json":
+            render.result(as_data(error, ()), output, str)
+            raise SystemExit(error.exit_code) from None
+        raise
+
+
+def _year(site: Site, systems: Sequence[AnySystem], foresight: Foresight, measured: Path | None) -> Year:
+    if len(site.cloud.controllers) > QUICK:
+        render.progress("working out how long each function is out in a year")
+    known = _measured(measured) if measured else {}
+    return expected(site, systems, foresight, Random(SEED), measured=known)  # noqa: S311 - no secrets
+
+
+def _measured(file: Path) -> Measured:
+    try:
+        return measured_in(Campaign.model_validate_json(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        hint = "`quorate drill` writes one at the end of several runs: .quorate/drills/campaign-….json"
+        raise InvalidInput(f"{file} is no campaign of drills", hint=hint) from None
+
+
+def _draw(file: Path, drawn: str) -> None:
+    try:
+        file.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be written: {error.strerror}") from None
+    render.progress(f"wrote {file}")
 
 
 def all_warnings(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -50,21 +51,26 @@ def answer_text(foresight: Foresight, lost: frozenset[str]) -> str:
 
 def as_data(foresight: Foresight, order: int) -> list[dict[str, Any]]:
     """Each smallest loss with what it stops, and with what may be gone for ever, for programs."""
-    stopping = [{"lost": sorted(cut), "stopped": foresight.stopped(cut)} for cut in foresight.cuts(order)]
+    stopping = [
+        {"lost": sorted(cut), "stopped": foresight.stopped(cut), "denied": foresight.denied(cut)}
+        for cut in foresight.cuts(order)
+    ]
     return [*stopping, *({"lost": sorted(cut), "gone": what} for cut, what in foresight.losing(order))]
 
 
-def as_text(foresight: Foresight, order: int) -> str:
+def as_text(foresight: Foresight, order: int, uncounted: Sequence[str]) -> str:
     """The same for people, single points of failure first, with what to do about them."""
     cuts = foresight.cuts(max(order, 2))
     single = [part for cut in cuts if len(cut) == 1 for part in cut]
     lines = [
-        f"single point of failure: {part}: {_told(foresight, frozenset({part}))}{_denied(foresight, part)}; "
-        f"{_remedy(foresight, part)}"
+        f"single point of failure: {part}: {_told(foresight, frozenset({part}))}; {_remedy(foresight, part)}"
         for part in single
     ]
     if not single:
         lines = [f"no single point of failure among {len(foresight.parts)} parts"]
+    lines += [
+        f"not counted: the switches of {name}; is there only one? (networks.{name}.switches)" for name in uncounted
+    ]
     if order == 1:
         pairs = sum(len(cut) == 2 for cut in cuts)
         lines += [f"{pairs} pairs of parts, lost at once, stop something: --losses 2 names them"] if pairs else []
@@ -78,25 +84,26 @@ def _together(lost: frozenset[str]) -> str:
 
 
 def _told(foresight: Foresight, lost: frozenset[str]) -> str:
-    """What stops of itself while all these are lost, and how many others with it."""
-    stopped = foresight.stopped(lost)
+    """What stops of itself while all these are lost, how many others with it, and what that means to users."""
+    stopped, denied = foresight.stopped(lost), foresight.denied(lost)
     first = foresight.first(stopped)
-    if not first:
-        return "everything works"
     more = len(stopped) - len(first)
-    also = f", and {more} more that need them" if more else ""
-    return f"{', '.join(first)} stop{'s' * (len(first) == 1)}{also}"
-
-
-def _denied(foresight: Foresight, part: str) -> str:
-    """What that means to users: some of it, which is enough to see how bad it is."""
-    denied = foresight.denied({part})
-    more = f", and {len(denied) - FEW} more such things" if len(denied) > FEW else ""
-    return f": nobody can {', '.join(denied[:FEW])}{more}" if denied else ""
+    told = []
+    if first:
+        also = f", and {more} more that need them" if more else ""
+        told.append(f"{', '.join(first)} stop{'s' * (len(first) == 1)}{also}")
+    if denied:
+        also = f", and {len(denied) - FEW} more such things" if len(denied) > FEW else ""
+        told.append(f"nobody can {', '.join(denied[:FEW])}{also}")
+    return ": ".join(told) or "everything works"
 
 
 def _remedy(foresight: Foresight, part: str) -> str:
     """How to survive the loss of a part that is the only one of its kind."""
     if foresight.known[part].kind == "failure_domain":
         return "no failure domain may hold so many controllers that the others are no majority"
+    if foresight.known[part].kind == "switch":
+        return "with ports at a second switch, a bond over both survives the loss of either"
+    if foresight.known[part].kind == "link" and not foresight.stopped({part}):
+        return "nobody moves a VIP whose holder is cut off from clients alone: give it a bond over two switches"
     return "three controllers, or five, survive the loss of one"

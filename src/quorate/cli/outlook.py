@@ -8,6 +8,7 @@ from math import isinf
 from typing import Any
 
 from quorate.core.availability import Expected, Losing
+from quorate.report.words import lasting
 
 _HEAD = (
     "expected in a year, if parts fail and are mended as `failure_rates` says, each by itself, and whoever should take "
@@ -51,20 +52,12 @@ def as_text(told: Sequence[Expected], losing: Sequence[Losing]) -> str:
 
 def _row(one: Expected) -> tuple[str, ...]:
     shares = ", ".join(f"{share.group} {100 * share.of_downtime:.0f} %" for share in one.because)
-    out = _lasting(one.hours)
+    out = lasting(one.hours)
     if one.bounds is not None:
         low, high = (bound + (one.pauses or 0.0) for bound in one.bounds)
-        out += f" ({_lasting(low)} to {_lasting(high)})"
-    waiting = "not known" if one.pauses is None else _lasting(one.pauses)
+        out += f" ({lasting(low)} to {lasting(high)})"
+    waiting = "not known" if one.pauses is None else lasting(one.pauses)
     return one.does, out, waiting, f"{one.nines:.1f}", shares
-
-
-def _lasting(hours: float) -> str:
-    """Two digits are more than anybody knows."""
-    for unit, length in (("h", 1.0), ("min", 1 / 60)):
-        if hours >= length:
-            return f"{hours / length:.1f} {unit}"
-    return f"{hours * 3600:.1f} s"
 
 
 def _seldom(years: float) -> str:

@@ -5,7 +5,8 @@ A part is lost MTTR / (MTTF + MTTR) of the time (steady-state availability). Two
 - More is lost than the function stands: the fault tree's probability (core/diagram.py; where that is too large,
   core/sampling.py), times a year.
 - Less is lost, and somebody takes over: each failure costs the pause that drills' formulas allow it at most
-  (core/failure.py). Whoever plays a part, such as the holder of the virtual IP, may be any controller, each as often.
+  (core/failure.py), or what drills measured where whoever is hit plays its part. That, such as holding the virtual IP,
+  may be any controller's, each as often.
 
 Assumed, and to be said wherever this is shown: parts fail independently of each other, but for what failure domains
 make them share; each is repaired while the others are left alone; whoever should take over does; nobody makes a
@@ -21,12 +22,14 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf, log10, prod
 from random import Random
+from types import MappingProxyType
 
 from quorate.core.aim import functions_of, pauses_of, processes_of, uses_of
 from quorate.core.diagram import MOST_NODES, Diagram, TooLarge
 from quorate.core.failure import NOTICEABLE, predict
-from quorate.core.fault import Hit
-from quorate.core.foresight import Foresight, foresee
+from quorate.core.fault import MACHINE, Hit
+from quorate.core.findings import Campaign
+from quorate.core.foresight import Foresight, foresee, misnamed
 from quorate.core.sampling import sampled
 from quorate.core.system import AnySystem, Site, site_of
 from quorate.core.tree import cut_sets
@@ -40,8 +43,8 @@ TOLD = 3
 """Contributors that are named for each function, where they have something to do with it:"""
 LEAST = 0.005
 """A share of less is none."""
-ORDER = 2
-"""Of the cut sets from which dice are loaded, where there is no diagram."""
+ORDER, SAMPLES = 2, 2000
+"""Of the cut sets from which dice are loaded, where there is no diagram; and how often they are thrown."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,27 @@ def yearly(rate: Rate) -> float:
     return YEAR / (rate.mttf_hours + rate.mttr_hours)
 
 
+Year = tuple[tuple[Expected, ...], tuple[Losing, ...]]
+"""What it brings."""
+Measured = Mapping[tuple[str, str], float]
+"""Drill, function → seconds that it was out, as the median of all runs."""
+
+
+def measured_in(campaign: Campaign) -> Measured:
+    """What a campaign says; of a function that some run could not see, nothing."""
+    rows = (row for row in campaign.rows if not row.unseen)
+    return {(row.drill, row.function): row.median_s for row in rows if row.median_s is not None}
+
+
 def expected(
-    site: Site, systems: Sequence[AnySystem], foresight: Foresight, dice: Random, most: int = MOST_NODES
-) -> tuple[tuple[Expected, ...], tuple[Losing, ...]]:
+    site: Site,
+    systems: Sequence[AnySystem],
+    foresight: Foresight,
+    dice: Random,
+    *,
+    most: int = MOST_NODES,
+    measured: Measured = MappingProxyType({}),
+) -> Year:
     """Work it out for every function, and for all that is kept. `dice` are thrown where no diagram fits."""
     rates = rates_of(site.cloud, foresight)
     lost = lost_of(rates)
@@ -117,7 +138,7 @@ def expected(
         diagram: Diagram | None = Diagram([*names, *foresight.keeps], foresight.formulas, most)
     except TooLarge:
         diagram = None
-    paused = pauses(site, systems, foresight)
+    paused = pauses(site, systems, foresight, measured)
     found = []
     for one in foresight.functions:
         own = {part: seconds / 3600 * yearly(rates[part]) for part, seconds in paused.get(one.name, {}).items()}
@@ -146,7 +167,7 @@ def _exact(name: str, diagram: Diagram, lost: Mapping[str, float]) -> _Told:
 
 def _drawn(name: str, foresight: Foresight, lost: Mapping[str, float], dice: Random) -> _Told:
     """By dice; shares by the cut sets' own weights, of which the sum is a little more than what they stop together."""
-    found = sampled(name, foresight.formulas, lost, dice, order=ORDER)
+    found = sampled(name, foresight.formulas, lost, dice, order=ORDER, samples=SAMPLES)
     cuts = [(cut, prod(lost[part] for part in cut)) for cut in cut_sets([name], foresight.formulas, ORDER)[name]]
     weight = {part: sum(chance for cut, chance in cuts if part in cut) for cut, _ in cuts for part in cut}
 
@@ -187,14 +208,18 @@ def _losing(
     return found
 
 
-def pauses(site: Site, systems: Sequence[AnySystem], foresight: Foresight) -> Mapping[str, Mapping[str, float]]:
+def pauses(
+    site: Site, systems: Sequence[AnySystem], foresight: Foresight, measured: Measured = MappingProxyType({})
+) -> Mapping[str, Mapping[str, float]]:
     """Seconds that a failure of each part holds up each function that it does not stop, on average.
 
     Every part that somebody plays may be played by any controller: what is hit is it as often as it is one of them.
+    Drills hit whoever plays it.
     """
     roles = {"writer", *(one.role for one in processes_of(site, systems))}
     uses, functions = uses_of(site, systems), functions_of(site, systems)
     does = {one.name: one.does for one in foresight.functions if one.name in {*functions, *uses}}
+    stopping = cut_sets(does.values(), foresight.formulas, 1)
     found: dict[str, dict[str, float]] = {name: {} for name in does}
 
     @cache
@@ -208,19 +233,29 @@ def pauses(site: Site, systems: Sequence[AnySystem], foresight: Foresight) -> Ma
         others = tuple(host for host in site.cloud.names if host not in hit)
         if not hit or not others:
             continue
-        stopped = frozenset(foresight.denied({part}))
         for players in (hit, others):
-            for name, seconds in lasting(known.hits, players[0]).items():
-                if does[name] not in stopped:
+            drilled = {name: measured.get((_drill(known.hits), name)) for name in does} if players == hit else {}
+            lasts = lasting(known.hits, players[0]) | {name: s for name, s in drilled.items() if s is not None}
+            for name, seconds in lasts.items():
+                if frozenset({part}) not in stopping[does[name]]:
                     share = seconds * len(players) / len(site.cloud.names)
                     found[name][part] = found[name].get(part, 0.0) + share
     return found
 
 
+def _drill(hits: Sequence[Hit]) -> str:
+    """Name the drill that does this, if one does: a power cut of one controller, or a process that is killed."""
+    machines = [hit.host for hit in hits if hit.part == MACHINE]
+    if hits[0].part != MACHINE:
+        return f"{hits[0].part}-killed"
+    return "power-cut" if len(machines) == 1 else ""
+
+
 def strangers(cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Finding, ...]:
-    """Find rates of parts that this cloud does not have: they would do nothing."""
-    if not cloud.failure_rates.parts:
-        return ()
+    """Find names that would mislead: taken ones, and rates of parts that this cloud does not have."""
+    wrong = tuple(misnamed(cloud, systems))
+    if wrong or not cloud.failure_rates.parts:
+        return wrong
     known = foresee(site_of(cloud, systems), systems).parts
     return tuple(
         Finding(("failure_rates", "parts", name), f"no such part: {found(name)}{did_you_mean(name, known)}")

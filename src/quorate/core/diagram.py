@@ -18,8 +18,8 @@ from quorate.core.tree import Formulas, Walk
 
 LOST, WORKS = 0, 1
 """The two answers, as nodes."""
-MOST_NODES = 200_000
-"""Above this nothing is exact: about a second, and a hundred megabytes."""
+MOST_NODES = 100_000
+"""Above this nothing is exact: about a second, and fifty megabytes."""
 MOST_PARTS = 400
 """As above: a way through a diagram is as long as there are parts, and is walked by recursion."""
 

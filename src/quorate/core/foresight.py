@@ -1,11 +1,13 @@
 """What stops when which parts are lost, from the cloud file alone: a model of parts and of what needs them.
 
-Parts are the controllers, the failure domains that several of them share, their BMCs, the arbiter, each process on
-each controller, and, for what is kept, their disks. A system works as `core/system.py` says of it: a majority of its
-members, or each of its processes somewhere, and all kinds of endpoints that it needs, but for those that it can do
-without for a time (`spares`). A function works while its system does, or that of it which it needs, and all
-functions that it rests on (`Drills.uses`). Losses are simultaneous, which is the worst case: a cluster that has time to
-count anew between two losses may survive both.
+Parts are the controllers, their disks, BMCs and links, the switches that the file names, the failure domains that
+several controllers share, the arbiter, and each process on each controller. Who does not reach the management network
+is not there: everything meets there, and the others cut its power. Switches that the file does not name are not
+counted, and `uncounted` says so. A system works as `core/system.py` says of it: a majority of its members, or each of
+its processes somewhere, and all kinds of endpoints that it needs, but for those that it can do without for a time
+(`spares`). A function works while its system does, or that of it which it needs, and all functions that it rests on
+(`Drills.uses`). Losses are simultaneous, which is the worst case: a cluster that has time to count anew between two
+losses may survive both.
 """
 
 from __future__ import annotations
@@ -18,19 +20,26 @@ from quorate.core.drill import Process
 from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.system import AnySystem, Function, Kept, Site, enabled
 from quorate.core.tree import AtLeast, Cut, Formula, Formulas, cut_sets, every, majority, parts, some, works
+from quorate.model.cloud import Cloud, Network
+from quorate.model.rules import Finding
+from quorate.model.words import Path
 
 ARBITER = "arbiter"
+BOND = 2
+"""Ports with which a controller is not alone on a network."""
 
 
 @dataclass(frozen=True)
 class Part:
     """Something that can be lost. `kind`: its key in `failure_rates`; `group`: it and its like, in words.
 
-    `hits`: what a drill would say that its loss takes; nothing: clients notice nothing.
+    `hosts`: the controllers that have it, or share it. `hits`: what a drill would say that its loss takes; nothing:
+    clients notice nothing.
     """
 
     kind: str
     group: str
+    hosts: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
 
 
@@ -38,15 +47,20 @@ class Part:
 class Foresight:
     """The model. `needs`: each system, in the order in which they are formed, with those that it cannot do without.
 
-    `functions`: what users do, each a formula by the name of what it does. `keeps`: the formulas of what is
-    acknowledged and must not be lost. `known`: what can be lost.
+    `serving`: each system with what users do by it, each a formula by the name of what it does. `keeps`: the formulas
+    of what is acknowledged and must not be lost. `known`: what can be lost.
     """
 
     formulas: Formulas
     needs: Mapping[str, frozenset[str]]
-    functions: tuple[Function, ...]
+    serving: Mapping[str, tuple[Function, ...]]
     keeps: tuple[str, ...]
     known: Mapping[str, Part]
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """What users do."""
+        return tuple(one for own in self.serving.values() for one in own)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -84,8 +98,8 @@ class Foresight:
         return tuple((cut, kept) for kept in self.keeps for cut in found[kept])
 
     def cuts(self, order: int) -> tuple[Cut, ...]:
-        """The smallest losses, of at most so many parts, each of which stops some system; small ones first."""
-        found = cut_sets(self.needs, self.formulas, order)
+        """The smallest losses, of at most so many parts, each of which stops something; small ones first."""
+        found = cut_sets((*self.needs, *(one.does for one in self.functions)), self.formulas, order)
         return tuple(sorted({cut for cuts in found.values() for cut in cuts}, key=lambda cut: (len(cut), sorted(cut))))
 
 
@@ -119,40 +133,91 @@ def disk(host: str) -> str:
     return f"disk of {host}"
 
 
+def reached(network: str, host: str) -> str:
+    """Name the formula for whether a controller reaches others on a network."""
+    return f"{host} on {network}"
+
+
+def link(network: Network, host: str, switch: str = "") -> str:
+    """Name the part that an interface is, with its cable; networks may share it (VLANs)."""
+    return f"{network.interface.partition('.')[0]} of {host}{f' to {switch}' if switch else ''}"
+
+
 def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
     """Build the model of a cloud."""
     formulas: dict[str, Formula] = {}
     for host in site.cloud.names:
         domains = (name for name, hosts in site.cloud.failure_domains.items() if host in hosts)
-        formulas[up(host)] = every(host, disk(host), *domains)
+        formulas[up(host)] = every(host, disk(host), reached("management", host), *domains)
+        for name, network in site.cloud.networks.items():
+            ways = (every(switch, link(network, host, switch)) for switch in network.switches)
+            formulas[reached(name, host)] = some(*ways) if network.switches else link(network, host)
     chosen = enabled(site.cloud, systems)
-    functions = tuple(one for system in chosen for one in system.functions)
-    uses, does = uses_of(site, systems), {one.name: one.does for one in functions}
+    functions = {s.name: tuple(s.functions(site.cloud.systems[s.name], site)) for s in chosen}
+    uses, does = uses_of(site, systems), {one.name: one.does for own in functions.values() for one in own}
     for system in chosen:
         formulas |= _of(system, site)
-        for one in system.functions:
+        for one in functions[system.name]:
             below = (does[used] for used in uses.get(one.name, ()) if used in does)
-            formulas[one.does] = every(_own(one, system, site), *below)
+            formulas[one.does] = every(_own(one, system, site), *below, *one.beyond)
     offers = {kind: system.name for system in chosen for kind in system.offers}
     needs = {system.name: frozenset(offers[kind] for kind in _needed(system)) for system in chosen}
     kept = {f"{one.what} ({system.name})": _kept(one, site) for system in chosen for one in system.keeps}
     formulas |= kept
-    known = {name: part for name, part in _known(site, systems) if name in parts(formulas)}
+    rest_on = parts(formulas)
+    known = {name: part for name, part in _known(site, systems) if name in rest_on}
     return Foresight(formulas, needs, functions, tuple(kept), known)
 
 
 def _known(site: Site, systems: Sequence[AnySystem]) -> Iterator[tuple[str, Part]]:
     """Everything that a formula may name, with what its loss is to a drill."""
+    cloud = site.cloud
     yield ARBITER, Part("arbiter", "the arbiter")
-    for host in site.cloud.names:
+    for host in cloud.names:
         gone = (Hit(host, MACHINE, Loss.SILENT),)
-        yield host, Part("controller", "controllers", gone)
-        yield disk(host), Part("disk", "disks", gone)
-        yield bmc(host), Part("bmc", "BMCs")
+        yield host, Part("controller", "controllers", (host,), gone)
+        yield disk(host), Part("disk", "disks", (host,), gone)
+        yield bmc(host), Part("bmc", "BMCs", (host,))
+        # Management last: of an interface that several networks share, it decides.
+        for name, network in sorted(cloud.networks.items(), key=lambda named: named[0] == "management"):
+            for switch in network.switches or ("",):
+                alone = name == "management" and len(network.switches) < BOND
+                yield link(network, host, switch), Part("link", "links", (host,), gone if alone else ())
         for one in processes_of(site, systems):
-            yield process(one.unit, host), Part("process", one.unit, one.hits(host, Loss.REFUSED))
-    for domain, hosts in site.cloud.failure_domains.items():
-        yield domain, Part("failure_domain", domain, tuple(Hit(host, MACHINE, Loss.SILENT) for host in hosts))
+            yield process(one.unit, host), Part("process", one.unit, (host,), one.hits(host, Loss.REFUSED))
+    for switch in switches_of(cloud):
+        yield switch, Part("switch", switch, cloud.names)
+    for domain, hosts in cloud.failure_domains.items():
+        lost = tuple(Hit(host, MACHINE, Loss.SILENT) for host in hosts)
+        yield domain, Part("failure_domain", domain, hosts, lost)
+
+
+def switches_of(cloud: Cloud) -> tuple[str, ...]:
+    """Each once."""
+    return tuple(dict.fromkeys(switch for network in cloud.networks.values() for switch in network.switches))
+
+
+def uncounted(cloud: Cloud) -> tuple[str, ...]:
+    """Networks on which clients or controllers depend, and of whose switches the file says nothing."""
+    used = dict.fromkeys(("management", *(vip.network for vip in cloud.vips.values())))
+    return tuple(name for name in used if not cloud.networks[name].switches)
+
+
+def misnamed(cloud: Cloud, systems: Sequence[AnySystem]) -> Iterator[Finding]:
+    """Find switches and failure domains with a name that something else has: a loss would be of both."""
+    taken = {ARBITER: "the arbiter"} | dict.fromkeys(cloud.names, "a controller")
+    taken |= {system.name: "a system" for system in systems}
+    named: list[tuple[str, Path, str]] = [
+        *((name, ("failure_domains", name), "a failure domain") for name in cloud.failure_domains),
+        *(
+            (switch, ("networks", name, "switches", place), "a switch")
+            for name, network in cloud.networks.items()
+            for place, switch in enumerate(network.switches)
+        ),
+    ]
+    for name, path, kind in named:
+        if taken.setdefault(name, kind) != kind:
+            yield Finding(path, f"{name!r} is already the name of {taken[name]}", "another name")
 
 
 def _own(one: Function, system: AnySystem, site: Site) -> Formula:

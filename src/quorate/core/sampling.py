@@ -39,7 +39,7 @@ class Interval:
 
 
 def sampled(
-    name: str, formulas: Formulas, lost: Mapping[str, float], dice: Random, *, order: int = 2, samples: int = 4000
+    name: str, formulas: Formulas, lost: Mapping[str, float], dice: Random, *, order: int = 2, samples: int = 2000
 ) -> Interval:
     """How likely the formula does not hold, when each part is lost with this probability, whatever others are."""
     cuts = dict.fromkeys(cut_sets([name], formulas, order)[name])

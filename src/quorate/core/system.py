@@ -160,13 +160,14 @@ class Function:
 
     `name`: what drills call it, who has a client for most. `does`: the same in users' words. `units`: the processes of
     the system that it needs, each on any controller, with these kinds of endpoints (`needs`); none: it needs all that
-    the system is and needs. It also needs the functions that it rests on (`Drills.uses`).
+    the system is and needs. It also needs the functions that it rests on (`Drills.uses`), and `beyond`.
     """
 
     name: str
     does: str
     units: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    beyond: tuple[Formula, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class System(Generic[S, V]):
     drills: Drills[S] | None = None
     spares: tuple[str, ...] = ()
     stands: Callable[[S, Site], Formula] | None = None
-    functions: tuple[Function, ...] = ()
+    functions: Callable[[S, Site], Sequence[Function]] = lambda _spec, _site: ()
     keeps: tuple[Kept, ...] = ()
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)

@@ -153,6 +153,11 @@ class Network(Brief):
         pattern=_INTERFACE,
         description="The interface that carries this network on every controller.",
     )
+    switches: tuple[Name, ...] = Field(
+        default=(),
+        description="The switches at which every controller has a port for it; with several, a bond over all of them. "
+        "They are connected with each other. Unsaid, nobody knows, and `quorate check` does not count them.",
+    )
 
 
 class Vip(Brief):
@@ -301,7 +306,7 @@ class Cloud(Section):
     arbiter: Arbiter | None = Field(default=None, description="The voter that an even number of controllers needs.")
     failure_domains: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(
         default_factory=dict,
-        description="What controllers share and are lost with (a rack, a switch, a power feed): name → controllers.",
+        description="What controllers share and are lost with (a rack, a power feed, a release): name → controllers.",
     )
     failure_rates: FailureRates = Field(
         default=FailureRates(), description="How often parts fail and how soon they are back, where it is known better."

@@ -74,7 +74,8 @@ def _votes(draft: Draft) -> Iterator[Finding]:
         message = f"{count} controllers: every write waits for all of them, so more make the cloud slower, not safer"
         yield Finding(("controllers",), message, f"1 to {MOST_CONTROLLERS}")
     if count and count % 2 == 0 and not draft.arbiter:
-        message = f"{count} controllers have no majority once they are cut in half"
+        left = f"{count // 2} of {count} votes are left, and it takes {count // 2 + 1}"
+        message = f"{count} controllers have no majority once half of them are lost or cut off: {left}"
         yield Finding(("controllers",), message, "an odd number, or an even number with an 'arbiter'")
     if count % 2 == 1 and draft.arbiter:
         message = f"an arbiter makes the votes of {count} controller{'s' * (count > 1)} even"

@@ -50,7 +50,7 @@ def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
         after=("network",),  # of a live cloud Keystone is changed first, then Neutron, then all else
         spares=("cache",),  # which is asked what is also kept elsewhere
         settle=form.SETTLE,
-        functions=_functions(service),
+        functions=lambda _spec, _site: _functions(service),
         trials=trials(service),
         lacks=LACKS,
         drills=_drills(service),

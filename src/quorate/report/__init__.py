@@ -1,4 +1,4 @@
-"""What a drill came to, for people: one HTML file, the same in the terminal, and the table of a campaign. Pure.
+"""What a drill came to, and what a cloud rests on, for people: pages, pictures, and tables. Pure.
 
 ==================  =========================================================
 `html.py`           one page for one or several runs, plots included
@@ -8,6 +8,7 @@
 `thinning.py`       which of many operations are drawn
 `drawing.py`        matplotlib held on a lead: the same input gives the same SVG
 `timeline.py` `stages.py` `latency.py`   the three plots
+`dependencies.py`   the picture of what rests on what, by `layers.py`, which says where things stand
 `words.py`          how figures and verdicts are said
 ==================  =========================================================
 

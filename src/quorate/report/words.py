@@ -18,6 +18,14 @@ def seconds(value: float | None, without: str = "unknown") -> str:
     return f"{value:.2f} s" if value < 100 else f"{value:.0f} s"
 
 
+def lasting(hours: float) -> str:
+    """Say how long something is away in a year: nobody knows more than two digits of it."""
+    for unit, length in (("h", 1.0), ("min", 1 / 60)):
+        if hours >= length:
+            return f"{hours / length:.1f} {unit}"
+    return f"{hours * 3600:.1f} s"
+
+
 def milliseconds(value: float) -> str:
     """Say a latency: three digits that count, in the unit that suits."""
     if value >= 1000:

@@ -61,13 +61,16 @@ def test_warnings_have_reasons_and_exit_code_0(tmp_path: Path) -> None:
 
 def test_what_is_lost_with_what() -> None:
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
-    assert "no single point of failure among 30 parts\n54 pairs of parts, lost at once, stop something" in said.stdout
+    assert "\nno single point of failure among 33 parts\nnot counted: the switches of management; is " in said.stdout
+    assert "\n84 pairs of parts, lost at once, stop something" in said.stdout
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2"])
-    assert "\ncontroller1 + mariadb on controller2: galera stops, and 1 more that need them\n" in said.stdout
+    told = "galera stops, and 1 more that need them: nobody can write a row, read a row, issue a token, and 1 more such"
+    assert f"\ncontroller1 + mariadb on controller2: {told} things\n" in said.stdout
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2", "--output", "json"])
     assert {
         "lost": ["mariadb on controller1", "mariadb on controller3"],
         "stopped": ["galera", "keystone"],
+        "denied": ["write a row", "read a row", "issue a token", "validate a token"],
     } in json.loads(said.stdout)["losses"]
 
 
@@ -120,6 +123,24 @@ def test_a_failure_domain_of_nobody_is_a_mistake(tmp_path: Path) -> None:
     assert "no such controller: 'contoller2' (is 'controller2' a slip of the pen?)" in said.stderr
 
 
+def test_one_switch_is_a_single_point_of_failure_and_two_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    text = MINIMAL.read_text(encoding="utf-8")
+
+    def checked(switches: str) -> str:
+        network = f"management: {{subnet: 10.0.0.0/24, switches: [{switches}]}}"
+        path.write_text(text.replace("management: 10.0.0.0/24", network), encoding="utf-8")
+        said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+        return said.stdout + said.stderr
+
+    one = checked("switch-a")
+    assert "single point of failure: switch-a: corosync, galera, haproxy, memcached stop, and 3 more" in one
+    assert "; with ports at a second switch, a bond over both survives the loss of either\n" in one
+    assert "not counted" not in one
+    assert "no single point of failure among 38 parts\n" in checked("switch-a, switch-b")
+    assert "networks.management.switches.0: 'galera' is already the name of a system" in checked("galera, switch-b")
+
+
 def test_a_year_is_foretold_and_what_would_help_most() -> None:
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
     assert "\nwrite a row " in said.stdout
@@ -148,6 +169,28 @@ def test_rates_of_your_own_are_used_and_those_of_strangers_refused(tmp_path: Pat
     line = len(path.read_text().splitlines())
     assert f"cloud.yaml:{line}: failure_rates.parts.'mariadb at controller2': no such part: " in said.stderr
     assert "(did you mean 'mariadb on controller2'?)" in said.stderr
+
+
+def test_takeovers_may_be_those_that_drills_measured() -> None:
+    campaign = MINIMAL.parents[1] / "docs" / "drills" / "2026-11-29-all.json"
+
+    def waits(*more: str) -> float:
+        said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--output", "json", *more])
+        rows = {row["function"]: row["pauses"] for row in json.loads(said.stdout)["expected"]}
+        return float(rows["token_issue"])
+
+    assert 0 < waits("--measured", str(campaign)) < waits()
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--measured", str(MINIMAL)])
+    assert (said.exit_code, f"{MINIMAL} is no campaign of drills" in said.stderr) == (2, True)
+
+
+def test_a_picture_is_written_where_it_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.svg"
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--picture", str(path)])
+    assert (said.exit_code, f"wrote {path}" in said.stderr) == (0, True)
+    assert path.read_text(encoding="utf-8").startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--picture", str(tmp_path / "no" / "cloud.svg")])
+    assert (said.exit_code, "cannot be written: No such file" in said.stderr) == (2, True)
 
 
 def test_a_dozen_mistakes_are_a_dozen_messages(tmp_path: Path) -> None:

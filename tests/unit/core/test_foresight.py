@@ -10,8 +10,9 @@ from systems_clouds import build, builtin, site
 
 from quorate import systems
 from quorate.core.aim import functions_of, uses_of
-from quorate.core.foresight import ARBITER, Foresight, bmc, disk, foresee
-from quorate.core.tree import cut_sets
+from quorate.core.foresight import ARBITER, Foresight, bmc, disk, foresee, misnamed
+from quorate.core.tree import cut_sets, parts
+from quorate.model.cloud import FailureRates
 
 SYSTEMS = systems.discover()
 CLUSTERS = ("corosync", "etcd", "galera", "rabbitmq")
@@ -93,6 +94,58 @@ def test_a_failure_domain_that_holds_a_majority_is_a_single_point_of_failure() -
     shared = {"rack-a": ["controller1", "controller2"], "rack-b": ["controller3"]}
     foresight = of("three", failure_domains=shared)
     assert foresight.cuts(1) == (frozenset({"rack-a"}),)
+
+
+def test_a_controller_that_reaches_nobody_is_lost_and_a_bond_is_cut_twice() -> None:
+    assert set(of("three").stopped({"eth0 of controller1", "controller2"})) >= set(CLUSTERS)
+    networks = {"management": {"subnet": "10.77.0.0/24", "interface": "bond0.7", "switches": ["left", "right"]}}
+    foresight = of("three", networks=networks)
+    assert foresight.cuts(1) == ()
+    assert foresight.stopped({"left", "bond0 of controller1 to right"}) == ()
+    assert set(foresight.stopped({"left", "bond0 of controller1 to right", "controller2"})) >= set(CLUSTERS)
+    assert set(foresight.stopped({"left", "right"})) == set(foresight.needs)
+
+
+def test_a_vip_on_a_network_of_its_own_stays_where_only_that_network_is_lost() -> None:
+    more = {"subnet": "10.78.0.0/24", "interface": "eth1"}
+    networks = {"management": {"subnet": "10.77.0.0/24"}, "public": more}
+    vips = {"api": {"address": "10.77.0.10"}, "public": {"address": "10.78.0.10", "network": "public"}}
+    foresight = of("three", networks=networks, vips=vips)
+    assert foresight.cuts(1) == tuple(frozenset({f"eth1 of controller{number}"}) for number in (1, 2, 3))
+    assert foresight.denied({"eth1 of controller1"}) == ("reach the VIP public",)
+    shared = {**more, "interface": "eth0.8"}
+    foresight = of("three", networks={**networks, "public": shared}, vips=vips)
+    assert "eth1 of controller1" not in foresight.parts, "a VLAN has no link of its own"
+
+
+@pytest.mark.parametrize(
+    ("more", "where", "wrong"),
+    [
+        (
+            {"controller1": ["controller2"]},
+            ("failure_domains", "controller1"),
+            "'controller1' is already the name of a",
+        ),
+        ({"etcd": ["controller2"]}, ("failure_domains", "etcd"), "'etcd' is already the name of a system"),
+        (
+            {"left": ["controller2"]},
+            ("networks", "management", "switches", 0),
+            "'left' is already the name of a failure",
+        ),
+    ],
+)
+def test_two_things_of_one_name_would_be_lost_as_one(more: dict[str, Any], where: Any, wrong: str) -> None:
+    network = {"management": {"subnet": "10.77.0.0/24", "switches": ["left"]}}
+    data = builtin("three", {system.name: {} for system in SYSTEMS})
+    (finding,) = misnamed(build({**data, "networks": network, "failure_domains": more}, SYSTEMS), SYSTEMS)
+    assert finding.path == where
+    assert finding.message.startswith(wrong)
+
+
+def test_everything_that_can_be_lost_is_of_a_kind_that_has_a_rate() -> None:
+    foresight = of("three", failure_domains={"rack-a": ["controller1"]})
+    assert set(foresight.parts) == parts(foresight.formulas)
+    assert {part.kind for part in foresight.known.values()} <= set(FailureRates.model_fields)
 
 
 def test_of_five_controllers_any_two_may_be_lost() -> None:

@@ -68,6 +68,9 @@ def good(extra: str) -> Cloud:
     return load(GOOD + extra, "cloud.yaml", SPECS)
 
 
+NO_MAJORITY = "have no majority once half of them are lost or cut off"
+
+
 def test_every_mistake_is_reported_at_once_with_its_line() -> None:
     assert [(p.line, p.path, p.message) for p in problems_of(TWELVE)] == [
         (1, "cloud", "'My Cloud' has not the right form"),
@@ -77,7 +80,7 @@ def test_every_mistake_is_reported_at_once_with_its_line() -> None:
         (7, "vips.api", "'10.0.0.300' is not an IPv4 address"),
         (8, "vips.web.address", "10.0.2.9 lies outside public (10.0.1.0/24)"),
         (9, "contollers", "unknown key 'contollers' (did you mean 'controllers'?)"),
-        (10, "controllers", "4 controllers have no majority once they are cut in half"),
+        (10, "controllers", f"4 controllers {NO_MAJORITY}: 2 of 4 votes are left, and it takes 3"),
         (12, "controllers.controller2", "10.0.0.11 is already controller1's address"),
         (13, "controllers.controller3.addresses.storage", "there is no network 'storage'"),
         (13, "controllers.controller3.fencing.port", "0 is too small"),
@@ -91,7 +94,7 @@ def test_problems_say_what_is_allowed() -> None:
     allowed = {p.path: p.allowed for p in problems_of(TWELVE)}
     assert allowed["os"] == "debian-13 or debian-12"
     assert allowed["networks.management"] == "10.0.0.0/24"
-    assert allowed["networks.public.iface"] == "subnet, interface"
+    assert allowed["networks.public.iface"] == "subnet, interface, switches"
     assert allowed["vips.web.address"] == "10.0.1.1 to 10.0.1.254"
     assert allowed["controllers.controller3.fencing.port"] == "at least 1"
     assert allowed["systems.stroe"] == "queue, store"

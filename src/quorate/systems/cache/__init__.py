@@ -36,6 +36,6 @@ SYSTEM: System[CacheSpec, CacheView] = System(
     warnings=warnings,
     settling=settling,
     impact=impact,
-    functions=(Function("cache", "read what is cached"),),
+    functions=lambda _spec, _site: (Function("cache", "read what is cached"),),
     drills=DRILLS,
 )

@@ -32,7 +32,7 @@ SYSTEM: System[Galera, View] = System(
     quorum="majority",
     settle=SETTLE,
     warnings=warnings,
-    functions=(
+    functions=lambda _spec, _site: (
         Function("database_write", "write a row"),
         Function("database_read", "read a row"),
     ),

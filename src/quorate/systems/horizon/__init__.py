@@ -44,6 +44,6 @@ SYSTEM: System[HorizonSpec, probe.View] = System(
     settle=form.SETTLE,
     lacks=LACKS,
     warnings=warnings,
-    functions=(Function(KIND, "see the dashboard"),),
+    functions=lambda _spec, _site: (Function(KIND, "see the dashboard"),),
     drills=DRILLS,
 )

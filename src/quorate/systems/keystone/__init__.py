@@ -33,7 +33,7 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     spares=("cache",),
     settle=60.0,
     warnings=warnings,
-    functions=(
+    functions=lambda _spec, _site: (
         Function("token_issue", "issue a token"),
         Function("token_validation", "validate a token"),
     ),

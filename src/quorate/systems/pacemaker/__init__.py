@@ -6,7 +6,7 @@ gets there, `probe.py` how the cluster is looked at, `judge.py` when it is well.
 
 from __future__ import annotations
 
-from quorate.core.system import Function, System
+from quorate.core.system import System
 from quorate.systems.pacemaker import config, drills, form, judge, probe
 
 SYSTEM = System(
@@ -24,8 +24,8 @@ SYSTEM = System(
     needs=("membership", "proxy"),
     quorum="majority",
     settle=form.SETTLE,
-    functions=(Function("virtual_ip", "reach the virtual IP"),),
     roles=judge.roles,
+    functions=drills.functions,
     drills=drills.DRILLS,
     stands=drills.stands,
 )

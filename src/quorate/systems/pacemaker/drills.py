@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from quorate.core.drill import Drills, Process, Roles, Sign, Standby
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss, OnHost
-from quorate.core.foresight import bmc, member
-from quorate.core.system import Site
+from quorate.core.foresight import bmc, member, reached
+from quorate.core.system import Function, Site
 from quorate.core.tree import Formula, every, some
 from quorate.systems.pacemaker.cib import TRANSITION_DELAY_MS
 from quorate.systems.pacemaker.config import PacemakerSpec
@@ -57,12 +57,33 @@ def standby(_spec: PacemakerSpec, _site: Site, host: str) -> Standby:
 
 
 def stands(_spec: PacemakerSpec, site: Site) -> Formula:
-    """Some controller of the majority has Pacemaker and a proxy that answers; who has not is known to be off."""
+    """Some controller of the majority has Pacemaker and a proxy that answers; who has not is known to be off.
+
+    Here, as everywhere, the API's VIP is meant.
+    """
     hosts = site.cloud.names
     taking_part = {host: every(member("membership", host), member("virtual-ip", host)) for host in hosts}
     holders = (every(formula, member("proxy", host)) for host, formula in taking_part.items())
     known = (some(formula, bmc(host)) for host, formula in taking_part.items()) if site.cloud.is_fenced else ()
-    return every(some(*holders), *known)
+    return every(some(*holders), *known, *_on_its_network(site, "api"))
+
+
+def functions(_spec: PacemakerSpec, site: Site) -> Sequence[Function]:
+    """Each VIP."""
+    others = (name for name in site.cloud.vips if name != "api")
+    return (
+        Function(FUNCTION, "reach the virtual IP"),
+        *(Function(f"vip:{name}", f"reach the VIP {name}", beyond=_on_its_network(site, name)) for name in others),
+    )
+
+
+def _on_its_network(site: Site, vip: str) -> tuple[Formula, ...]:
+    """Nobody moves it where its holder is cut off from no network but the VIP's own; any controller may be the holder.
+
+    IPaddr2 looks whether the address is there, not whether anything passes; on management the holder falls silent.
+    """
+    network = site.cloud.vips[vip].network
+    return () if network == "management" else tuple(reached(network, host) for host in site.cloud.names)
 
 
 def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:

@@ -33,7 +33,7 @@ SYSTEM: System[RabbitSpec, View] = System(
     quorum="majority",
     settle=SETTLE,
     warnings=warnings,
-    functions=(
+    functions=lambda _spec, _site: (
         Function("messaging", "publish a message"),
         Function("rpc", "call a service by message"),
     ),
