@@ -15,7 +15,7 @@ FILE_LINES = 400
 FUNCTION_LINES = 50
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
 PRINTERS = {"src/quorate/cli/render.py"}
-PURE = ("model", "core", "systems", "faults", "report")
+PURE = ("model", "core", "systems", "faults", "report", "audit")
 NO_IO = {"asyncio", "socket", "subprocess", "asyncssh", "httpx", "threading", "multiprocessing", "urllib", "http"} | {
     "requests",
     "keystoneauth1",

@@ -1,0 +1,79 @@
+"""Which file is what: every kind of every reader, found by scanning, and how a text becomes a document."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+
+from quorate.audit import readers
+from quorate.audit.estate import Document, Text, Unread
+from quorate.audit.node import Node, Place
+
+Reader = Callable[[str, Callable[[int], Place]], Iterable[Node]]
+"""Reads a text into statements; the second argument makes the place of a line. Raises Unreadable."""
+
+
+class Unreadable(ValueError):
+    """A text is not what its name says. `line`: where, 0 where that is not known."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: the program that reads it, and how it is recognised.
+
+    `paths`: endings of paths, with `*` within one name; the more of a path it says, the sooner it is asked; `looks`:
+    what a text of that kind has in it (a regular expression), where a name says too little; "" accepts any.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    read: Reader
+    looks: str = ""
+
+
+@cache
+def kinds() -> tuple[Kind, ...]:
+    """Every kind there is."""
+    modules = (
+        importlib.import_module(f"{readers.__name__}.{one.name}") for one in pkgutil.iter_modules(readers.__path__)
+    )
+    return tuple(kind for module in modules for kind in getattr(module, "KINDS", ()))
+
+
+def kind_of(text: Text) -> Kind | None:
+    """Recognise a file by its path and, where several fit or the name says little, by what is in it."""
+    parts = text.path.strip("/").split("/")
+    fitting = [
+        (pattern.count("/"), -pattern.count("*"), kind)
+        for kind in kinds()
+        for pattern in kind.paths
+        if _ends(parts, pattern.split("/")) and re.search(kind.looks, text.body, re.MULTILINE)
+    ]
+    return max(fitting, key=lambda one: one[:2])[2] if fitting else None
+
+
+def _ends(parts: list[str], pattern: list[str]) -> bool:
+    end = parts[-len(pattern) :]
+    return len(end) == len(pattern) and all(fnmatch(part, wanted) for part, wanted in zip(end, pattern, strict=True))
+
+
+def read(text: Text, kind: Kind) -> Document | Unread:
+    """Read a text as that kind."""
+
+    def at(line: int) -> Place:
+        return Place(text.path, line, text.host)
+
+    try:
+        return Document(kind.name, text, Node(("",), at(0), tuple(kind.read(text.body, at))))
+    except Unreadable as error:
+        return Unread(at(error.line), error.why)
