@@ -14,15 +14,9 @@ from quorate.audit.estate import Document, Estate, Text, Unread
 from quorate.audit.kinds import kind_of, read
 from quorate.audit.node import Place
 from quorate.audit.rule import Finding, Hit, Rule, Severity
+from quorate.audit.secrets import masked, secrets_of
 
 _IGNORE = re.compile(r"(?P<before>.*?)(?:#|;|//|%|!|<!--)\s*quorate:\s*ignore=(?P<rules>[A-Z0-9,]+)\s+(?P<reason>\S.*)")
-_SECRETS = (
-    re.compile(
-        r"(?i)((?:password|passwd|secret|auth_pass|auth_key|auth_encryption_key|cookie|sst_auth|[a-z_]*_pass)\b\s*[=:\s]\s*)(\S+)"
-    ),
-    re.compile(r"(://[^:/@\s]*:)([^@\s/]+)(?=@)"),
-)
-HIDDEN = "•••"
 
 
 @dataclass(frozen=True)
@@ -52,30 +46,27 @@ def estate_of(texts: Iterable[Text], versions: Mapping[str, str]) -> Estate:
     )
 
 
-def audit(texts: Iterable[Text], versions: Mapping[str, str]) -> Audit:
-    """Hold every rule against everything. Worst first, then by place."""
-    estate = estate_of(texts, versions)
+def audit(texts: Iterable[Text], versions: Mapping[str, str], unread: Iterable[Unread] = ()) -> Audit:
+    """Hold every rule against everything. Worst first, then by place. `unread`: what never came as far as here."""
+    several = tuple(texts)
+    estate = estate_of(several, versions)
     reasons = {(document.host, document.text.path): _reasons(document.text) for document in estate.documents}
+    missed = {(one.place.host, one.place.path) for one in estate.unread}
+    secrets = secrets_of(estate.documents, (text for text in several if (text.host, text.path) in missed))
     found: list[Finding] = []
     ignored: list[tuple[Finding, str]] = []
     for rule in rules():
         for hit in rule.find(estate):
-            finding = Finding(rule, replace(hit, seen=masked(hit.seen)))
+            finding = Finding(rule, replace(hit, seen=masked(hit.seen, secrets)))
             reason = _reason(reasons.get((hit.place.host, hit.place.path), {}), rule, hit)
             if reason:
-                ignored.append((finding, reason))
+                ignored.append((finding, masked(reason, secrets)))
             else:
                 found.append(finding)
     order = list(Severity)
     found.sort(key=lambda one: (order.index(one.rule.severity), one.rule.name, one.hit.place))
-    return Audit(tuple(found), tuple(ignored), estate.unread, estate.documents)
-
-
-def masked(text: str) -> str:
-    """Take passwords and their like out of what is shown."""
-    for pattern in _SECRETS:
-        text = pattern.sub(rf"\g<1>{HIDDEN}", text)
-    return text
+    failed = tuple(Unread(one.place, masked(one.why, secrets)) for one in (*estate.unread, *unread))
+    return Audit(tuple(found), tuple(ignored), failed, estate.documents)
 
 
 def _reasons(text: Text) -> dict[tuple[str, int], str]:

@@ -7,13 +7,13 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cache
 
 from quorate.audit import readers
 from quorate.audit.estate import Document, Text, Unread
 from quorate.audit.node import Node, Place
 
+_STAR = re.escape("*")
 Reader = Callable[[str, Callable[[int], Place]], Iterable[Node]]
 """Reads a text into statements; the second argument makes the place of a line. Raises Unreadable."""
 
@@ -52,19 +52,24 @@ def kinds() -> tuple[Kind, ...]:
 
 def kind_of(text: Text) -> Kind | None:
     """Recognise a file by its path and, where several fit or the name says little, by what is in it."""
-    parts = text.path.strip("/").split("/")
     fitting = [
         (pattern.count("/"), -pattern.count("*"), kind)
         for kind in kinds()
         for pattern in kind.paths
-        if _ends(parts, pattern.split("/")) and re.search(kind.looks, text.body, re.MULTILINE)
+        if _ending(pattern).search(text.path) and re.search(kind.looks, text.body, re.MULTILINE)
     ]
     return max(fitting, key=lambda one: one[:2])[2] if fitting else None
 
 
-def _ends(parts: list[str], pattern: list[str]) -> bool:
-    end = parts[-len(pattern) :]
-    return len(end) == len(pattern) and all(fnmatch(part, wanted) for part, wanted in zip(end, pattern, strict=True))
+@cache
+def names() -> str:
+    """The regular expression by which the path of any known kind of file is recognised, before it is opened."""
+    return "|".join(sorted({_ending(pattern).pattern for kind in kinds() for pattern in kind.paths}))
+
+
+@cache
+def _ending(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|/){re.escape(pattern).replace(_STAR, '[^/]*')}\Z")
 
 
 def read(text: Text, kind: Kind) -> Document | Unread:

@@ -1,0 +1,84 @@
+"""What an audit says: a block for each rule for people, and everything for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from quorate.audit.judge import Audit, about
+from quorate.audit.node import Place
+from quorate.audit.rule import Finding, Rule, Severity
+
+
+def as_data(came: Audit, versions: Mapping[str, str], remarks: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything, for programs."""
+    return {
+        "findings": [_finding(one) for one in came.findings],
+        "ignored": [_finding(one) | {"reason": reason} for one, reason in came.ignored],
+        "unread": [_place(one.place) | {"why": one.why} for one in came.unread],
+        "read": [_place(one.place) | {"kind": one.kind} for one in came.read],
+        "versions": dict(versions),
+        "remarks": list(remarks),
+    }
+
+
+def rule_data(rule: Rule) -> dict[str, str]:
+    """One rule, for programs."""
+    return {
+        "rule": rule.name,
+        "severity": str(rule.severity),
+        "title": rule.title,
+        "why": rule.why,
+        "source": rule.source,
+        "remedy": rule.remedy,
+        "drill": rule.drill,
+    }
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    also = [_place(place) for place in one.hit.also]
+    return rule_data(one.rule) | _place(one.hit.place) | {"seen": one.hit.seen, "also": also}
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"host": place.host, "file": place.path, "line": place.line}
+
+
+def as_text(came: Audit, remarks: Sequence[str] = ()) -> str:
+    """One block for each rule, with every place where it was seen; then what was not read, and the sum."""
+    lines: list[str] = []
+    for rule, several in groupby(came.findings, key=lambda one: one.rule):
+        lines += [f"{rule.severity} {rule.name}: {rule.title}", *_reasons(rule)]
+        for finding in several:
+            also = ", ".join(about(place) for place in finding.hit.also)
+            seen = f": {finding.hit.seen}" if finding.hit.seen else ""
+            lines.append(f"  {about(finding.hit.place)}{seen}{f' (also {also})' if also else ''}")
+        lines.append("")
+    lines += [f"ignored: {about(one.hit.place)}: {one.rule.name}: {reason}" for one, reason in came.ignored]
+    lines += [f"not read: {about(one.place)}: {one.why}" for one in came.unread]
+    lines += [f"remark: {remark}" for remark in remarks]
+    counts = [_counted(sum(one.rule.severity == severity for one in came.findings), severity) for severity in Severity]
+    hosts = {one.host for one in came.read if one.host}
+    of_hosts = f" of {_counted(len(hosts), 'machine')}" if len(hosts) > 1 else ""
+    return "\n".join([*lines, f"{_counted(len(came.read), 'file')} read{of_hosts}: {', '.join(counts)}"])
+
+
+def rule_text(rule: Rule) -> str:
+    """One rule, for people."""
+    source = [f"  source: {rule.source}"] if rule.source else []
+    return "\n".join([f"{rule.name} ({rule.severity}): {rule.title}", *_reasons(rule), *source])
+
+
+def rules_text(rules: Iterable[Rule]) -> str:
+    """One line for each rule."""
+    return "\n".join(f"{rule.name}  {rule.severity:<7}  {rule.title}" for rule in rules)
+
+
+def _reasons(rule: Rule) -> list[str]:
+    proof = [f"  proof: {rule.drill}"] if rule.drill else []
+    return [f"  why: {rule.why}", f"  remedy: {rule.remedy}", *proof]
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
