@@ -21,7 +21,7 @@ def as_sarif(came: Audit, rules: Sequence[Rule], version: str) -> dict[str, Any]
     numbers = {rule.name: number for number, rule in enumerate(rules)}
     results = [_result(one, numbers) for one in came.findings]
     for one, reason in came.ignored:
-        suppression = {"kind": "inSource", "status": "accepted", "justification": reason}
+        suppression = {"kind": "inSource", "justification": reason}
         results.append(_result(one, numbers) | {"suppressions": [suppression]})
     driver = {"name": "Quorate", "version": version, "rules": [_rule(rule) for rule in rules]}
     notifications = [_notification(one) for one in came.unread]

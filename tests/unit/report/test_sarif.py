@@ -36,7 +36,7 @@ ALLOWED = {
     "physicalLocation": {"artifactLocation", "region", "contextRegion"},
     "artifactLocation": {"uri", "uriBaseId", "index", "description"},
     "region": {"startLine", "endLine", "startColumn", "endColumn", "snippet"},
-    "suppressions": {"guid", "kind", "status", "justification", "location"},
+    "suppressions": {"guid", "kind", "justification", "location"},
     "toolExecutionNotifications": {"level", "message", "locations", "descriptor", "timeUtc"},
 }
 
