@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from quorate.audit.cluster import ON, Cluster, agent, clusters, said, setting
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node
+from quorate.audit.proxies import sections
 from quorate.audit.rule import Hit, Rule, Severity
 
 _EXPLAINED = "https://clusterlabs.org/projects/pacemaker/doc/3.0/Pacemaker_Explained/html"
@@ -67,11 +68,16 @@ def banned_for_ever(estate: Estate) -> Iterable[Hit]:
 
 
 def vip_without_proxy(estate: Estate) -> Iterable[Hit]:
-    """Addresses that stay where HAProxy is not."""
+    """Addresses that stay where HAProxy is not: those at which it listens, or that have no other partner."""
+    doors = {found.host for section in sections(estate) for found, _ in section.binds}
     for cluster in clusters(estate):
         proxies = [node for node in cluster.primitives if agent(node).lower().endswith("haproxy")]
         for vip in cluster.vips if proxies else ():
-            if not any(_together(cluster, vip.words[1], proxy.words[1]) for proxy in proxies):
+            alone = not any(
+                _together(cluster, vip.words[1], one.words[1]) for one in cluster.primitives if one is not vip
+            )
+            listens = said(setting(vip, "ip")) in doors
+            if (alone or listens) and not any(_together(cluster, vip.words[1], proxy.words[1]) for proxy in proxies):
                 yield Hit(vip.place, f"{vip.words[1]} and {proxies[0].words[1]}", (proxies[0].place,))
 
 
@@ -94,16 +100,22 @@ def unheard_drbd(estate: Estate) -> Iterable[Hit]:
 
 
 def before_it_is_promoted(estate: Estate) -> Iterable[Hit]:
-    """What stays with a promoted copy, and does not wait until there is one."""
+    """File systems that stay with a promoted DRBD, and do not wait until there is one."""
     for cluster in clusters(estate):
         for constraint in cluster.root.all("colocation"):
             promoted = [node for node in constraint.all("rsc") if node.words[2:3] in (("Master",), ("Promoted",))]
-            others = {node.words[1] for node in constraint.all("rsc")} - {node.words[1] for node in promoted}
+            others = _named(constraint) - {node.words[1] for node in promoted}
             relatives = {one for other in others for one in _relatives(cluster, other)}
-            for node in promoted[:1] if others else ():
+            for node in promoted[:1]:
                 mine = _relatives(cluster, node.words[1])
-                if not any(_named(order) & mine and _named(order) & relatives for order in cluster.root.all("order")):
+                ordered = any(_named(order) & mine and _named(order) & relatives for order in cluster.root.all("order"))
+                if not ordered and _any(cluster, mine, ":drbd") and _any(cluster, relatives, ":Filesystem"):
                     yield Hit(constraint.place, f"{constraint.words[1]}: no order of {node.words[1]} and {min(others)}")
+
+
+def _any(cluster: Cluster, names: Iterable[str], kind: str) -> bool:
+    """Whether one of these is started by such an agent."""
+    return any(agent(cluster.resources[name]).endswith(kind) for name in names if name in cluster.resources)
 
 
 def _relatives(cluster: Cluster, name: str) -> set[str]:
@@ -217,7 +229,7 @@ RULES = (
     Rule(
         "PCM017",
         Severity.WARNING,
-        "something stays with a promoted copy and does not wait for it",
+        "a file system stays with its DRBD and does not wait until it is promoted",
         "Colocation says where, not when: the file system is mounted while DRBD still is a secondary, fails, and "
         "counts as a failure of the resource.",
         f"{_EXPLAINED}/constraints.html",
