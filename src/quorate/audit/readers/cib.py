@@ -10,6 +10,7 @@
     location ID               inside: rsc ID
     colocation ID, order ID,  inside: rsc ID, with its role or action where one is said
     ticket ID
+    monitor ID                that a resource is monitored, said apart from it, as crmsh can
     unknown WORD …            a statement of crmsh that is none
 
 (Pacemaker Explained; the schemas in /usr/share/pacemaker; crm(8).)

@@ -68,6 +68,8 @@ def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
             kind = _CONSTRAINTS[first.text]
             inside = _location(rest[1:], at) if kind == "location" else _references(rest[1:], at)
             yield Node((kind, _id(rest)), make, tuple(inside))
+        elif first.text == "monitor":
+            yield Node(("monitor", _id(rest).partition(":")[0]), make)
         elif first.text not in _NO_MATTER:
             yield Node(("unknown", *(one.text for one in words)), make)
 
