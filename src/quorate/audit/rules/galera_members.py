@@ -90,7 +90,8 @@ def two_votes(estate: Estate) -> Iterable[Hit]:
 def _has_third_place(estate: Estate) -> bool:
     """Whether there is an arbiter, or a machine that may well run one: Corosync's votes there."""
     devices = (node for one in estate.of("corosync") for node in one.root.walk() if node.name == "device")
-    return bool(estate.of("garb")) or next(devices, None) is not None
+    told = any(one.root.get("arbiters", default="0") != "0" for one in estate.of("galera-health"))
+    return told or bool(estate.of("garb")) or next(devices, None) is not None
 
 
 def _is_in(member: Server, addresses: Iterable[str]) -> bool:
