@@ -1,4 +1,4 @@
-"""JSON with the line of every value: what RabbitMQ exports as definitions."""
+"""JSON with the line of every value: what RabbitMQ exports as definitions, what Quorate's own health check reads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from json.decoder import scanstring
 
 from quorate.audit.kinds import Kind, Unreadable
 from quorate.audit.node import Node, Place
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r"-?\d[\d.eE+-]*|true|false|null")
+_DECODER = json.JSONDecoder(strict=False)
 _DEEPEST = 100
 
 
@@ -74,9 +74,10 @@ class _Reader:
         if not self.text.startswith('"', position):
             raise self.fail(position, "a name in quotes was expected here")
         try:
-            return scanstring(self.text, position + 1, False)
+            text, end = _DECODER.raw_decode(self.text, position)
         except json.JSONDecodeError as error:
             raise self.fail(error.pos, error.msg.lower()) from None
+        return str(text), end
 
 
 def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
@@ -95,4 +96,5 @@ KINDS = (
         read,
         r'"(vhosts|users|policies|exchanges|rabbitmq?_version)"\s*:',
     ),
+    Kind("galera-health", ("quorate-galera-health.json",), read),
 )

@@ -68,7 +68,7 @@ def servers(estate: Estate) -> Iterator[Server]:
 
 def _is_read(group: str, release: tuple[int, ...] | None) -> bool:
     match = _GROUPS.fullmatch(group)
-    return bool(match) and (not match[2] or release is None or ".".join(map(str, release[:2])) == match[2])
+    return match is not None and (not match[2] or release is None or ".".join(map(str, release[:2])) == match[2])
 
 
 def members(estate: Estate) -> Iterator[Server]:

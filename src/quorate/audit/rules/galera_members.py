@@ -11,6 +11,7 @@ from quorate.audit.node import Node
 from quorate.audit.rule import Hit, Rule, Severity
 from quorate.audit.rules.galera import GUIDE, VARIABLES, Server, is_on, members, servers
 
+_ARGUMENT = re.compile(r"--bind[-_]address[= ](\S+)")
 _ADDRESS = "https://galeracluster.com/library/documentation/galera-parameters.html"
 
 
@@ -90,7 +91,8 @@ def two_votes(estate: Estate) -> Iterable[Hit]:
 def _has_third_place(estate: Estate) -> bool:
     """Whether there is an arbiter, or a machine that may well run one: Corosync's votes there."""
     devices = (node for one in estate.of("corosync") for node in one.root.walk() if node.name == "device")
-    return bool(estate.of("garb")) or next(devices, None) is not None
+    told = any(one.root.get("arbiters", default="0") != "0" for one in estate.of("galera-health"))
+    return told or bool(estate.of("garb")) or next(devices, None) is not None
 
 
 def _is_in(member: Server, addresses: Iterable[str]) -> bool:
@@ -118,8 +120,17 @@ def public(estate: Estate) -> Iterable[Hit]:
     """An address of the Internet."""
     for member in servers(estate):
         for address, option in bindings(member):
-            if _is_address(address) and ipaddress.ip_address(address).is_global:
+            if _is_public(address):
                 yield Hit(option.place, f"bind_address = {address}")
+    for document in estate.of("pacemaker"):
+        for node in document.root.walk():
+            match = _ARGUMENT.search(node.value)
+            if match and not node.inside and _is_public(match[1]):
+                yield Hit(node.place, match[0])
+
+
+def _is_public(address: str) -> bool:
+    return _is_address(address) and ipaddress.ip_address(address).is_global
 
 
 def everywhere(estate: Estate) -> Iterable[Hit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from quorate.audit.estate import Estate
@@ -41,6 +42,8 @@ _UNHEEDED: Mapping[str, tuple[int, int]] = {
     ),
 }  # fmt: skip
 
+_UNLIMITED = re.compile(r"(?i)\bGRANT\s+ALL(?:\s+PRIVILEGES)?\s+ON\s+\*\.\*\s+TO\s+[^\s@]+\s*@\s*['\"`]?%")
+
 
 def _gone(names: Mapping[str, tuple[int, int]]) -> Callable[[Estate], Iterable[Hit]]:
     def find(estate: Estate) -> Iterable[Hit]:
@@ -50,6 +53,14 @@ def _gone(names: Mapping[str, tuple[int, int]]) -> Callable[[Estate], Iterable[H
                     yield Hit(option.place, f"{option.name} = {option.value}")
 
     return find
+
+
+def unlimited(estate: Estate) -> Iterable[Hit]:
+    """An account that may do everything, from everywhere, in a script or a file of SQL."""
+    for document in estate.of("shell", "sql"):
+        for statement in document.root.inside:
+            if match := _UNLIMITED.search(" ".join(statement.words)):
+                yield Hit(statement.place, match[0])
 
 
 def without_group(estate: Estate) -> Iterable[Hit]:
@@ -111,5 +122,16 @@ RULES = (
         "Take it out.",
         "",
         _gone(_UNHEEDED),
+    ),
+    Rule(
+        "GAL064",
+        Severity.ERROR,
+        "an account may do everything, from everywhere",
+        "One password, often in several files, is enough to read, change and drop every database of the cloud from any "
+        "machine that reaches the port. A copy of a member needs no such account.",
+        "https://mariadb.com/kb/en/mariabackup-sst-method/",
+        "Give an account the databases or the privileges that it needs, and the addresses that it comes from.",
+        "",
+        unlimited,
     ),
 )
