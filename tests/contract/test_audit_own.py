@@ -36,6 +36,8 @@ def texts_of(cloud: Cloud) -> Iterator[Text]:
     about = site(cloud, SYSTEMS, {})
     for host in cloud.names:
         for system in enabled(cloud, SYSTEMS):
+            if cloud.os in system.lacks:
+                continue
             for resource in system.resources(cloud.systems[system.name], about, host):
                 yield from text_of(resource, host)
 

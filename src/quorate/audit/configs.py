@@ -20,6 +20,8 @@ from quorate.audit.readers.ini import AGENTS, FIRST, OTHERS, SERVICES
 EVERY = (*SERVICES, *OTHERS)
 """Every kind that is a service's own configuration."""
 ALL = (*EVERY, AGENTS)
+CONTROL = ("keystone", "glance", "heat", "placement", "horizon")
+"""Those that only controllers run."""
 YES = frozenset(("true", "1", "on", "yes"))
 NO = frozenset(("false", "0", "off", "no"))
 """What oslo.config takes for a truth value; capitals do not count."""
@@ -98,8 +100,8 @@ def hosts(estate: Estate, *kinds: str) -> frozenset[str]:
 
 
 def several(estate: Estate, *kinds: str) -> bool:
-    """Whether it is certain that more than one machine runs it."""
-    return len(hosts(estate, *kinds)) > 1
+    """Whether it is certain that more than one controller runs it: computes have a nova.conf, too."""
+    return len(hosts(estate, *kinds) & hosts(estate, *CONTROL)) > 1
 
 
 def items(value: str) -> tuple[str, ...]:
