@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from quorate.audit.judge import Audit, about
 from quorate.audit.node import Place
-from quorate.audit.rule import Finding, Rule, Severity
+from quorate.audit.rule import Finding, Hit, Rule, Severity
 
 
 def as_data(came: Audit, versions: Mapping[str, str], remarks: Sequence[str] = ()) -> dict[str, Any]:
@@ -50,11 +51,7 @@ def as_text(came: Audit, remarks: Sequence[str] = ()) -> str:
     lines: list[str] = []
     for rule, several in groupby(came.findings, key=lambda one: one.rule):
         lines += [f"{rule.severity} {rule.name}: {rule.title}", *_reasons(rule)]
-        for finding in several:
-            also = ", ".join(about(place) for place in finding.hit.also)
-            seen = f": {finding.hit.seen}" if finding.hit.seen else ""
-            lines.append(f"  {about(finding.hit.place)}{seen}{f' (also {also})' if also else ''}")
-        lines.append("")
+        lines += [*_places([one.hit for one in several]), ""]
     lines += [f"ignored: {about(one.hit.place)}: {one.rule.name}: {reason}" for one, reason in came.ignored]
     lines += [f"not read: {about(one.place)}: {one.why}" for one in came.unread]
     lines += [f"remark: {remark}" for remark in remarks]
@@ -62,6 +59,36 @@ def as_text(came: Audit, remarks: Sequence[str] = ()) -> str:
     hosts = {one.host for one in came.read if one.host}
     of_hosts = f" of {_counted(len(hosts), 'machine')}" if len(hosts) > 1 else ""
     return "\n".join([*lines, f"{_counted(len(came.read), 'file')} read{of_hosts}: {', '.join(counts)}"])
+
+
+def _places(hits: Iterable[Hit]) -> list[str]:
+    """One line for each thing that was seen; the same on another machine is only named."""
+    same: dict[tuple[str, int, str], list[Hit]] = {}
+    for hit in hits:
+        same.setdefault((_without_host(hit.place), hit.place.line, _without_hosts(hit)), []).append(hit)
+    lines = []
+    for first, *others in same.values():
+        seen = f": {first.seen}" if first.seen else ""
+        also = ", ".join(_beside(place, first.place) for place in first.also)
+        hosts = ", ".join(dict.fromkeys(hit.place.host for hit in others))
+        too = f"; the same on {hosts}" if hosts else ""
+        lines.append(f"  {about(first.place)}{seen}{f' (also {also})' if also else ''}{too}")
+    return lines
+
+
+def _beside(place: Place, first: Place) -> str:
+    """Name another place; within the same file, only its line."""
+    near = (place.path, place.host) == (first.path, first.host)
+    return f"line {place.line}" if near and place.line else about(place)
+
+
+def _without_host(place: Place) -> str:
+    return "/".join("*" if part == place.host else part for part in place.path.split("/"))
+
+
+def _without_hosts(hit: Hit) -> str:
+    host = hit.place.host
+    return re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w.-])", "*", hit.seen) if host else hit.seen
 
 
 def rule_text(rule: Rule) -> str:
