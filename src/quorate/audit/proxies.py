@@ -42,6 +42,18 @@ def listeners(estate: Estate) -> Iterator[Listener]:
                     yield Listener(place, section, flat, _timeouts(document, section, behind))
 
 
+def virtual_addresses(estate: Estate) -> frozenset[str]:
+    """Every address that moves between machines: where HAProxy listens, and what Pacemaker and keepalived speak of."""
+    said = (
+        word
+        for document in estate.of("pacemaker", "crm", "cib", "keepalived")
+        for node in document.root.walk()
+        for text in node.words
+        for word in re.findall(r"[0-9a-fA-F.:]{3,}", text)
+    )
+    return frozenset((*said, *(listener.at.host for listener in listeners(estate))))
+
+
 def _peers(words: tuple[str, ...]) -> tuple[Peer, ...]:
     entries = [entry for word in words for entry in word.split(",")]
     return tuple(peer(entry) for entry in entries if _SERVED.fullmatch(entry))
