@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from quorate.audit.configs import Peer, items, peer, url
 from quorate.audit.estate import Document, Text, Unread
 from quorate.audit.kinds import kind_of, read
-from quorate.audit.proxies import duration
+from quorate.audit.listeners import duration
 
 
 @pytest.mark.parametrize(

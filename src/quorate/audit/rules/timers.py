@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from quorate.audit.configs import EVERY, LOOPBACK, Config, Peer, configs, databases
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node
-from quorate.audit.proxies import listeners
+from quorate.audit.listeners import listeners
 from quorate.audit.readers.ini import AGENTS
 from quorate.audit.rule import Hit, Rule, Severity
 
