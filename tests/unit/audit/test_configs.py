@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from quorate.audit.configs import Peer, items, peer, url
 from quorate.audit.estate import Document, Text, Unread
 from quorate.audit.kinds import kind_of, read
-from quorate.audit.listeners import duration
 
 
 @pytest.mark.parametrize(
@@ -43,13 +42,6 @@ def test_what_is_no_place_is_none(text: str) -> None:
 def test_no_text_makes_a_traceback(text: str) -> None:
     url(text)
     items(text)
-    duration(text)
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("10s", 10), ("500", 0.5), ("500ms", 0.5), ("1m", 60), ("3h", 10800)])
-def test_a_time_of_haproxy_is_read(text: str, seconds: float) -> None:
-    assert duration(text) == seconds
-    assert duration(f"{text}x") is None
 
 
 def horizon(body: str) -> Document | Unread:

@@ -23,8 +23,8 @@ from quorate.audit.configs import (
     transport,
 )
 from quorate.audit.estate import Estate
-from quorate.audit.node import Node
 from quorate.audit.listeners import listeners, virtual_addresses
+from quorate.audit.node import Node
 from quorate.audit.rule import Hit, Rule, Severity
 
 _MESSAGING = "https://docs.openstack.org/oslo.messaging/latest/configuration/opts.html"

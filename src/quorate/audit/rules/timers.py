@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from quorate.audit.configs import EVERY, LOOPBACK, Config, Peer, configs, databases
 from quorate.audit.estate import Estate
-from quorate.audit.node import Node
 from quorate.audit.listeners import listeners
+from quorate.audit.node import Node
 from quorate.audit.readers.ini import AGENTS
 from quorate.audit.rule import Hit, Rule, Severity
 
