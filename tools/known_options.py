@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a program, not a package
 """Write `src/quorate/audit/known/`: which options each release of OpenStack knows, by what its packages say themselves.
 
     known_options.py list >RELEASE.json                 with the Python of an environment that has that release

@@ -159,9 +159,10 @@ def url(text: str) -> Url | None:
 
 
 def databases(config: Config) -> Iterator[tuple[Node, Url]]:
-    """Every database that a service connects to."""
-    for section in ("database", "api_database", "placement_database"):
-        found = config.option(section, "connection")
+    """Every database that a service connects to, by its former name as well."""
+    for section in ("database", "api_database", "placement_database", FIRST):
+        found = config.option(section, "connection", "sql_connection") if section != FIRST else None
+        found = found or config.option(section, "sql_connection")
         where = url(found.value) if found else None
         if found and where:
             yield found, where

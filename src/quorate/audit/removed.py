@@ -27,6 +27,7 @@ REMOVED: Mapping[tuple[str, str], str] = {
         )
     },
     ("*", "rabbit_max_retries"): "nothing: it tries again for ever",
+    ("*", "rabbit_durable_queues"): "[oslo_messaging_rabbit] amqp_durable_queues; quorum queues are durable anyway",
     ("*", "rabbit_quorum_queues"): f"{_QUORUM}: the name with an s never existed",
     **{
         ("*", name): _DATABASE

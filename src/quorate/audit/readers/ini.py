@@ -68,7 +68,7 @@ def _option(line: str, number: int, at: Callable[[int], Place]) -> Node:
     if not split:
         raise Unreadable(number, f"{shown(line)!r} is no section and no `name = value`")
     value = line[split + 1 :].strip()
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+    if value and value[0] == value[-1] and value[0] in "\"'":
         value = value[1:-1]
     return Node((line[:split].strip(), value), at(number))
 

@@ -11,7 +11,7 @@ from quorate.audit.node import Node, Place
 
 def digest(secret: str) -> str:
     """Make of a secret what may be compared and shown: too little to find it out, unless it is a bad one."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:8]
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()[:8]
 
 
 def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:

@@ -63,6 +63,15 @@ def nothing_behind(estate: Estate) -> Iterable[Hit]:
             yield Hit(enabled.place, f"[cache] enabled, with {backend or 'no backend'}")
 
 
+def unused(estate: Estate) -> Iterable[Hit]:
+    """Options of a client that is not used."""
+    for one in configs(estate, *EVERY):
+        set_ = [option for option in one.options("cache") if option.name.startswith("memcache_")]
+        backend = one.value("cache", "backend")
+        if set_ and backend in {"", "dogpile.cache.null"} and not one.true("cache", "enabled"):
+            yield Hit(set_[0].place, f"[cache] {set_[0].name}, with {backend or 'no backend'}")
+
+
 def in_process(estate: Estate) -> Iterable[Hit]:
     """A cache of each process."""
     for one, backend in _cached(estate):
@@ -136,7 +145,8 @@ def one_address(estate: Estate) -> Iterable[Hit]:
     """The only server, left alone for minutes because it did not answer once."""
     for one in configs(estate, *EVERY):
         for section, found, dead, seconds in _lists(one):
-            pooled = section == _TOKEN or one.value("cache", "backend") == _POOL
+            plain = one.value(_TOKEN, "memcache_use_advanced_pool").lower() in NO
+            pooled = not plain if section == _TOKEN else one.value("cache", "backend") == _POOL
             if len(items(found.value)) == 1 and pooled and seconds > _LONG:
                 yield Hit(found.place, f"[{section}] one server, and {dead} is {seconds:g} s")
 
@@ -338,5 +348,15 @@ RULES = (
         "Write 1.",
         "silent-cut on a controller: the slowest requests take that long",
         stalls,
+    ),
+    Rule(
+        "CAC015",
+        Severity.WARNING,
+        "options of a cache that is not used",
+        "With no backend, or with dogpile.cache.null, nothing is cached, and nobody reads these options.",
+        f"{_OSLO}#cache.backend",
+        "Write [cache] backend = oslo_cache.memcache_pool and enabled = true, or take them out.",
+        "",
+        unused,
     ),
 )

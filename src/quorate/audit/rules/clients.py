@@ -6,6 +6,7 @@ PyMySQL (`connections.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
@@ -22,8 +23,8 @@ from quorate.audit.configs import (
     transport,
 )
 from quorate.audit.estate import Estate
+from quorate.audit.listeners import listeners, virtual_addresses
 from quorate.audit.node import Node
-from quorate.audit.listeners import listeners
 from quorate.audit.rule import Hit, Rule, Severity
 
 _MESSAGING = "https://docs.openstack.org/oslo.messaging/latest/configuration/opts.html"
@@ -40,13 +41,14 @@ def _urls(estate: Estate) -> Iterator[tuple[Config, Node, Url]]:
 
 
 def one_broker(estate: Estate) -> Iterable[Hit]:
-    """One place of several."""
-    proxied = tuple(listeners(estate))
+    """One place of several, as far as it is certain that it is no virtual address, and no name of several."""
+    names = {document.host.partition(".")[0] for document in estate.documents}
+    virtual = virtual_addresses(estate)
     for one, node, url in _urls(estate):
-        if len(url.peers) == 1 and several(estate, one.kind):
-            at = Peer(url.peers[0].host, url.peers[0].port or 5672)
-            if not any(listener.serves(at) for listener in proxied):
-                yield Hit(node.place, f"transport_url has one host only: {url.peers[0].host}")
+        host = url.peers[0].host if len(url.peers) == 1 else ""
+        machine = re.fullmatch(r"[\d.]+|[\da-f:]+:[\da-f:]*", host) or host.partition(".")[0] in names
+        if host and machine and host not in virtual and several(estate, one.kind):
+            yield Hit(node.place, f"transport_url has one host only: {host}")
 
 
 def proxied_broker(estate: Estate) -> Iterable[Hit]:
@@ -107,7 +109,12 @@ def both_kinds(estate: Estate) -> Iterable[Hit]:
 
 def unreplicated(estate: Estate) -> Iterable[Hit]:
     """Queues of one node, on a RabbitMQ that has no other classic ones."""
-    for one, node, url in _urls(estate) if estate.since("rabbitmq", (4,)) else ():
+    replicated = any(
+        "default_queue_type" in node.name and "quorum" in node.value
+        for document in estate.of("rabbitmq")
+        for node in document.root.walk()
+    )
+    for one, node, url in _urls(estate) if estate.since("rabbitmq", (4,)) and not replicated else ():
         if len(url.peers) > 1 and not one.true(_RABBIT, "rabbit_quorum_queue"):
             yield Hit(node.place, "several hosts, and rabbit_quorum_queue is not true")
 
@@ -126,9 +133,11 @@ def contradictory(estate: Estate) -> Iterable[Hit]:
     differing: set[str] = set()
     for what, names in ((_quorum, ("rabbit_quorum_queue",)), (_durable, _DURABLE)):
         said: dict[str, dict[bool, Node]] = {}
-        for one, node, url in _urls(estate):
+        for one in configs(estate, *EVERY):
             found = one.option(_RABBIT, *names) or one.option("DEFAULT", *names)
-            said.setdefault(url.path, {}).setdefault(what(one), found or node)
+            at = transport(one)
+            if place := found or (at and at[0]):
+                said.setdefault(at[1].path if at else "", {}).setdefault(what(one), place)
         for vhost, answers in said.items():
             if len(answers) > 1 and vhost not in differing:
                 differing.add(vhost)

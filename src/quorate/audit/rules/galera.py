@@ -98,6 +98,16 @@ def table_locks(estate: Estate) -> Iterable[Hit]:
             yield Hit(threads.place, f"wsrep_slave_threads = {threads.value}, and innodb_autoinc_lock_mode is not set")
 
 
+def not_rows(estate: Estate) -> Iterable[Hit]:
+    """Statements in the binary log, said or by default."""
+    for member in members(estate):
+        written = member.options.get("binlog_format")
+        if written is not None and written.value.lower() in ("statement", "mixed", "0", "1"):
+            yield Hit(written.place, f"binlog_format = {written.value}")
+        elif written is None and member.whole:
+            yield Hit(member.place(), "binlog_format is not set: MIXED")
+
+
 def blocking_copies(estate: Estate) -> Iterable[Hit]:
     """A full copy by rsync or mysqldump, said or by default."""
     for member in members(estate):
@@ -167,10 +177,10 @@ RULES = (
     ),
     Rule(
         "GAL002",
-        Severity.ERROR,
+        Severity.WARNING,
         "auto-increment locks whole tables",
-        "Such a lock holds on one member only. Appliers wait for it or fail, and with more than one of "
-        "wsrep_slave_threads MariaDB refuses to start.",
+        "Such a lock holds on one member only. Galera's manual warns of inserts that fail and of deadlocks that nobody "
+        "resolves, so that the member stands still.",
         "https://galeracluster.com/library/documentation/configuration.html",
         "Write innodb_autoinc_lock_mode = 2.",
         "",
@@ -180,11 +190,12 @@ RULES = (
         "GAL003",
         Severity.ERROR,
         "the binary log is not by rows",
-        "Galera replicates rows only; MariaDB refuses to start as a member with any other format.",
+        "Galera replicates rows only. MariaDB refuses to start as a member with any other format, also with its own "
+        "default, MIXED.",
         GUIDE,
         "Write binlog_format = ROW.",
         "",
-        having("binlog_format", lambda value: value in ("statement", "mixed", "0", "1")),
+        not_rows,
     ),
     Rule(
         "GAL004",

@@ -170,8 +170,8 @@ RULES = (
         "GAL021",
         Severity.ERROR,
         "nothing is replicated",
-        "There is an address of a cluster, but without wsrep_on and the library (libgalera_smm.so, a file) this is a "
-        "server alone; MariaDB refuses wsrep_on without the library.",
+        "There is an address of a cluster, but without wsrep_on, or without a library, this is a server alone, which "
+        "takes writes that no other one has. With a path that is no library it does not start.",
         GUIDE,
         "Write wsrep_on = ON and wsrep_provider = /usr/lib/galera/libgalera_smm.so (or where it is).",
         "power-cut: the other members have none of its rows",

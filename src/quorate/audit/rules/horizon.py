@@ -145,10 +145,10 @@ RULES = (
     ),
     Rule(
         "HZN003",
-        Severity.ERROR,
-        "each controller makes its own SECRET_KEY",
+        Severity.WARNING,
+        "SECRET_KEY is made by each controller for itself",
         "What one controller signs (sessions in cookies, forms, messages) the next one refuses: users are logged out "
-        "when the load balancer sends them elsewhere.",
+        "when the load balancer sends them elsewhere, unless somebody has copied the file.",
         f"{_REFERENCE}#secret-key",
         "Write one key, the same on all controllers, or distribute the file that it is kept in.",
         "standby of the controller that serves: the user is logged out",

@@ -84,6 +84,15 @@ def short_window(estate: Estate) -> Iterable[Hit]:
             yield Hit(found.place, "[token] allow_expired_window = 0")
 
 
+def own_server(estate: Estate) -> Iterable[Hit]:
+    """Options of the server that Keystone had before it ran in a web server."""
+    for one in _keystones(estate):
+        for name in ("bind_host", "public_bind_host", "admin_bind_host", "public_port", "admin_port"):
+            for section in ("DEFAULT", "eventlet_server"):
+                if found := one.option(section, name):
+                    yield Hit(found.place, f"[{section}] {name} = {found.value}")
+
+
 RULES = (
     Rule(
         "KEY001",
@@ -158,5 +167,16 @@ RULES = (
         "Leave it at 172800, two days.",
         "",
         short_window,
+    ),
+    Rule(
+        "KEY008",
+        Severity.ERROR,
+        "Keystone does not listen where this says",
+        "Keystone has no server of its own since Newton: the web server that runs it says where it listens. The option "
+        "is read past, and Keystone may listen on every address.",
+        "https://docs.openstack.org/releasenotes/keystone/newton.html",
+        "Write the address into the configuration of uWSGI, Apache or whoever runs Keystone.",
+        "",
+        own_server,
     ),
 )

@@ -211,7 +211,7 @@ RULES = (
     Rule(
         "SVC007",
         Severity.NOTE,
-        "images are in a folder of the controller",
+        "images are in a folder, which has to be one for all controllers",
         "Unless the folder is one file system for all controllers, an image is on the one that took it: the others "
         "answer 404, and it is lost with its disk.",
         "https://docs.openstack.org/glance/latest/configuration/configuring.html: file system store",

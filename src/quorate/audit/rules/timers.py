@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from quorate.audit.configs import EVERY, LOOPBACK, Config, Peer, configs, databases
 from quorate.audit.estate import Estate
-from quorate.audit.node import Node
 from quorate.audit.listeners import listeners
+from quorate.audit.node import Node
 from quorate.audit.readers.ini import AGENTS
 from quorate.audit.rule import Hit, Rule, Severity
 
@@ -158,7 +158,7 @@ RULES = (
         "The user sees 504 while the work goes on, and tries again: it is done twice.",
         "https://docs.openstack.org/oslo.messaging/latest/configuration/opts.html#DEFAULT.rpc_response_timeout",
         "Write a timeout server in HAProxy that is longer than rpc_response_timeout.",
-        "messaging-frozen: requests end with 504",
+        "messages-frozen: requests end with 504",
         answered_late,
     ),
     Rule(
@@ -202,7 +202,7 @@ RULES = (
         "https://docs.openstack.org/oslo.messaging/latest/configuration/opts.html"
         "#oslo_messaging_rabbit.rabbit_interval_max",
         "Leave rabbit_interval_max at 30.",
-        "messaging-killed: calls fail for longer than RabbitMQ is away",
+        "messages-killed: calls fail for longer than RabbitMQ is away",
         back_late,
     ),
 )
