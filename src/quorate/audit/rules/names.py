@@ -73,7 +73,9 @@ def _served(estate: Estate) -> Mapping[int, dict[str, Place]]:
     for cluster in clusters(estate):
         for group in cluster.root.all("group"):
             for port in _programs(cluster, group):
-                found[port] |= {said(setting(vip, "ip")): vip.place for vip in _addresses(cluster, group)}
+                # A group whose address has a wrong name has none: it is one of the others then.
+                theirs = _addresses(cluster, group) or cluster.vips
+                found[port] |= {said(setting(vip, "ip")): vip.place for vip in theirs}
     return found
 
 
@@ -86,7 +88,7 @@ def _programs(cluster: Cluster, group: Node) -> set[int]:
     return {port for kind in kinds for word, port in _PROGRAMS.items() if word in kind}
 
 
-def _addresses(cluster: Cluster, group: Node) -> list[Node]:
+def _addresses(cluster: Cluster, group: Node) -> Iterable[Node]:
     return [member for member in _members(cluster, group) if member in cluster.vips]
 
 
@@ -114,7 +116,7 @@ def nobody_there(estate: Estate) -> Iterable[Hit]:
         host = target.address.host
         if where and host not in where and host not in known and not target.address.local:
             told = f"{target.option.name}: {host}, where {SERVICES.get(target.address.port or 0, 'it')} is at "
-            yield Hit(target.option.place, told + ", ".join(sorted(where)), tuple(where.values()))
+            yield Hit(target.option.place, told + " or ".join(sorted(where)), tuple(where.values()))
 
 
 def past_the_proxy(estate: Estate) -> Iterable[Hit]:
