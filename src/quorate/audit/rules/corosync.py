@@ -17,8 +17,8 @@ _CONFIG_C = "https://github.com/corosync/corosync/blob/main/exec/totemconfig.c"
 LONG_TOKEN_MS = 10_000
 OLD = ("amf", "aisexec", "service")
 """Sections of Corosync 1 that nothing reads any more."""
-FEWEST = 16
-"""Different characters of a key. A hexadecimal one has so many, one of corosync-keygen about a hundred."""
+FEWEST = 10
+"""Different characters of a key. Even a decimal number has so many, and what corosync-keygen makes about a hundred."""
 
 
 def _totem(ring: Ring) -> Place:
