@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from quorate.audit.judge import Audit, about
+from quorate.audit.kinds import Kind
 from quorate.audit.node import Place
 from quorate.audit.rule import Finding, Hit, Rule, Severity
 
@@ -63,11 +64,18 @@ def as_text(came: Audit, remarks: Sequence[str] = ()) -> str:
 
 def _places(hits: Iterable[Hit]) -> list[str]:
     """One line for each thing that was seen; the same on another machine is only named."""
-    same: dict[tuple[str, int, str], list[Hit]] = {}
+    groups: list[list[Hit]] = []
+    by_words: dict[tuple[str, int, str], list[Hit]] = {}
     for hit in hits:
-        same.setdefault((_without_host(hit.place), hit.place.line, _without_hosts(hit)), []).append(hit)
+        where = (_without_host(hit.place), hit.place.line)
+        keys = [(*where, hit.seen), (*where, _without_hosts(hit))]
+        group = next((by_words[key] for key in keys if key in by_words), None)
+        if group is None:
+            groups.append(group := [])
+        group.append(hit)
+        by_words.update((key, group) for key in keys if key not in by_words)
     lines = []
-    for first, *others in same.values():
+    for first, *others in groups:
         seen = f": {first.seen}" if first.seen else ""
         also = ", ".join(_beside(place, first.place) for place in first.also)
         hosts = ", ".join(dict.fromkeys(hit.place.host for hit in others))
@@ -100,6 +108,41 @@ def rule_text(rule: Rule) -> str:
 def rules_text(rules: Iterable[Rule]) -> str:
     """One line for each rule."""
     return "\n".join(f"{rule.name}  {rule.severity:<7}  {rule.title}" for rule in rules)
+
+
+_PAGE = """# What an audit looks for
+
+{rules} rules, each with the reason, where that is written, the remedy, and the drill that would prove it. Generated from
+the rules by `python -m quorate.cli.reference`; do not edit. How to run it: [quorate audit](../operate/audit.md).
+
+*error*: it does not do what it says, or data or service are lost by a failure that it is there to survive. *warning*: it
+does harm under conditions. *note*: better known than not.
+
+## Files that are read
+By the end of their path; where that says too little, by what is in them.
+
+| kind | paths |
+| --- | --- |
+{kinds}
+"""
+
+
+def reference_page(rules: Sequence[Rule], kinds: Sequence[Kind]) -> str:
+    """Write the reference page: the kinds of files, then every rule, by its subject."""
+    paths: dict[str, list[str]] = {}
+    for kind in kinds:
+        paths.setdefault(kind.name, []).extend(f"`{path}`" for path in kind.paths)
+    rows = "\n".join(f"| {name} | {', '.join(dict.fromkeys(paths[name]))} |" for name in sorted(paths))
+    parts = [_PAGE.format(rules=len(rules), kinds=rows)]
+    for subject, several in groupby(rules, key=lambda rule: rule.name.rstrip("0123456789")):
+        parts.append(f"## {subject}\n")
+        parts += [_entry(rule) for rule in several]
+    return "\n".join(parts)
+
+
+def _entry(rule: Rule) -> str:
+    proof = f" *Proof*: {rule.drill}." if rule.drill else ""
+    return f"### {rule.name}: {rule.title}\n*{rule.severity}*. {rule.why}\n\n*Remedy*: {rule.remedy}{proof} ({rule.source})\n"
 
 
 def _reasons(rule: Rule) -> list[str]:
