@@ -178,10 +178,15 @@ def sections(estate: Estate) -> Iterator[Section]:
 
 @dataclass(frozen=True)
 class Way:
-    """How clients come to servers: the section that has these, and where one gets in."""
+    """How clients come to servers: the section that has these, and those by which one gets in, itself if it listens."""
 
     section: Section
-    entrances: tuple[tuple[Address, Node], ...]
+    doors: tuple[Section, ...]
+
+    @property
+    def entrances(self) -> tuple[tuple[Address, Node], ...]:
+        """Where one gets in, each with its line."""
+        return tuple(bind for door in self.doors for bind in door.binds)
 
     @property
     def ports(self) -> frozenset[int]:
@@ -200,13 +205,12 @@ class Way:
 
 
 def ways(estate: Estate) -> Iterator[Way]:
-    """Every section that has servers, with the entrances of all that lead to it."""
+    """Every section that has servers, with all that lead to it."""
     everything = tuple(sections(estate))
     for section in everything:
         if section.servers:
             leading = [one for one in everything if one.host == section.host and section.name in targets(one)]
-            entrances = (*section.binds, *(bind for one in leading for bind in one.binds))
-            yield Way(section, entrances)
+            yield Way(section, tuple(one for one in (section, *leading) if one.binds))
 
 
 def targets(section: Section) -> dict[str, Node]:
