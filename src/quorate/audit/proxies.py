@@ -133,7 +133,7 @@ class Section:
     def binds(self) -> tuple[tuple[Address, Node], ...]:
         """Where it listens, each with its line."""
         nodes = [(words, node) for node in self.node.all("bind") for words in node.words[1:2]]
-        if self.node.name == "listen" and len(self.node.words) > 2:
+        if self.node.name == "listen" and len(self.node.words) > 2 and not _from(self.node):
             nodes.append((self.node.words[2], self.node))
         parts = [(part, node) for words, node in nodes for part in words.split(",")]
         return tuple((found, node) for part, node in parts if (found := address(part)))
@@ -168,12 +168,17 @@ def sections(estate: Estate) -> Iterator[Section]:
         named: dict[str, Node] = {}
         defaults: Node | None = None
         for node in root.inside:
+            above = named.get(_from(node))
             if node.name == "defaults":
-                defaults = node
-                named[node.words[1] if len(node.words) > 1 else ""] = node
+                defaults = Node(node.words, node.place, ((*above.inside, *node.inside) if above else node.inside))
+                named |= {node.words[1]: defaults} if len(node.words) > 1 else {}
             elif node.name in ("listen", "frontend", "backend"):
-                chosen = node.words[3] if len(node.words) > 3 and node.words[2] == "from" else None
-                yield Section(node, host, named.get(chosen, defaults) if chosen else defaults)
+                yield Section(node, host, above or defaults)
+
+
+def _from(node: Node) -> str:
+    """The name of the defaults that a section asks for."""
+    return node.words[3] if node.words[2:3] == ("from",) and len(node.words) > 3 else ""
 
 
 @dataclass(frozen=True)
