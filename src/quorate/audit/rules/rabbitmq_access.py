@@ -189,8 +189,8 @@ RULES = (
         "RMQ026",
         Severity.WARNING,
         "definitions name somebody who does not exist",
-        "Unless somebody made it by hand before, the rights are not given: RabbitMQ says so in its log and goes on, and "
-        "clients are refused. A policy of a virtual host that does not exist applies to nothing.",
+        "Unless somebody made it by hand before, the rights are not given: RabbitMQ says so in its log and goes on, "
+        "and clients are refused. A policy of a virtual host that does not exist applies to nothing.",
         f"{DOCS}/definitions",
         "Add the account or the virtual host to the same file, or correct the name.",
         "",
