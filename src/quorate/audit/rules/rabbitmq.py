@@ -304,8 +304,8 @@ RULES = (
         "RMQ010",
         Severity.WARNING,
         "the memory's high watermark is of no use",
-        "0 blocks every publisher at once. Above 0.7 too little is left for collecting garbage and for everything else "
-        "on a controller, and the kernel kills somebody.",
+        "0 blocks every publisher at once, where it is taken at all. Above 0.7 too little is left for garbage "
+        "collection and everything else on a controller, and the kernel kills somebody.",
         f"{DOCS}/memory",
         "Write vm_memory_high_watermark.relative = 0.4, or an absolute size where other services share the machine.",
         "memory-pressure: who is killed",

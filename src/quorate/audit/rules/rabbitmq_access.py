@@ -26,10 +26,12 @@ def users(estate: Estate, host: str) -> tuple[Node, ...]:
 
 
 def open_guest(estate: Estate) -> Iterable[Hit]:
-    """guest, let in from other machines; where definitions make the accounts, there is no guest unless they say so."""
+    """guest, let in from other machines; where something else makes the accounts, there is no guest."""
     for broker in brokers(estate):
-        made = users(estate, broker.host)
-        if made and all(user.get("name") != "guest" for user in made):
+        made = {user.get("name") for user in users(estate, broker.host)}
+        first = broker.find("default_user", "rabbit", "default_user")
+        made |= {first.value} if first else set()
+        if made and "guest" not in made:
             continue
         terms = broker.terms.last("rabbit", "loopback_users") if broker.terms else None
         if terms is not None and not terms.inside and not terms.value:
@@ -104,7 +106,7 @@ def _has_tls(broker: Broker) -> bool:
 
 
 def undefined(estate: Estate) -> Iterable[Hit]:
-    """Definitions that give rights to an account, or in a virtual host, that they do not make."""
+    """Definitions that give rights to an account, or a policy to a virtual host, that they do not make."""
     for document in estate.of("rabbitmq-definitions"):
         root = document.root
         names = {
@@ -112,7 +114,7 @@ def undefined(estate: Estate) -> Iterable[Hit]:
             for kind in ("users", "vhosts")
             if root.all(kind)
         }
-        for kind in root.all("permissions", "topic_permissions", "policies", "queues", "exchanges", "bindings"):
+        for kind in root.all("permissions", "topic_permissions", "policies"):
             for item in kind.inside:
                 for key, plural in (("user", "users"), ("vhost", "vhosts")):
                     if plural in names and item.last(key) and item.get(key) not in names[plural]:
@@ -187,7 +189,8 @@ RULES = (
         "RMQ026",
         Severity.WARNING,
         "definitions name somebody who does not exist",
-        "Unless somebody made it by hand before, the import ends there: a node that loads them at boot does not start.",
+        "Unless somebody made it by hand before, the rights are not given: RabbitMQ says so in its log and goes on, "
+        "and clients are refused. A policy of a virtual host that does not exist applies to nothing.",
         f"{DOCS}/definitions",
         "Add the account or the virtual host to the same file, or correct the name.",
         "",
