@@ -138,7 +138,9 @@ def leaving(estate: Estate) -> Iterable[Hit]:
         since = max((option.leaving for option in one.found), default="")
         going = since and all(option.leaving and not option.to for option in one.found)
         if going and _here(one) and (not one.release or since <= one.release):
-            yield one.hit(f"said to be removed since {since} or before")
+            yield one.hit(
+                f"deprecated for removal in {since}" + (" or before" if since == min(one.known.releases) else "")
+            )
 
 
 def _here(one: Said) -> bool:
