@@ -136,7 +136,8 @@ def contradictory(estate: Estate) -> Iterable[Hit]:
         for one in configs(estate, *EVERY):
             found = one.option(_RABBIT, *names) or one.option("DEFAULT", *names)
             at = transport(one)
-            if place := found or (at and at[0]):
+            place = found or (at[0] if at else None)
+            if place is not None:
                 said.setdefault(at[1].path if at else "", {}).setdefault(what(one), place)
         for vhost, answers in said.items():
             if len(answers) > 1 and vhost not in differing:
