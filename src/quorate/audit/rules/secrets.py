@@ -50,13 +50,13 @@ def guessed(estate: Estate) -> Iterable[Hit]:
     for one in configs(estate, *ALL):
         for node, what, secret, user in _secrets(one):
             if secret.lower() in _GUESSES or _PLACEHOLDER.fullmatch(secret):
-                yield Hit(node.place, f"{what}: a word of a guide")
+                yield Hit(node.place, f"{what}, a word of a guide")
             elif secret == user:
-                yield Hit(node.place, f"{what}: the account's own name")
+                yield Hit(node.place, f"{what}, the account's own name")
     for document in estate.of("pacemaker"):
         for node in document.root.walk():
             if len(node.words) == 3 and _SECRET.search(node.words[1]) and node.words[2].lower() in _GUESSES:
-                yield Hit(node.place, f"{node.words[1]}: a word of a guide")
+                yield Hit(node.place, f"{node.words[1]}, a word of a guide")
 
 
 def guest(estate: Estate) -> Iterable[Hit]:
