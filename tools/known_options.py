@@ -116,35 +116,34 @@ def _login() -> Iterator[Any]:
 
 
 def joined(releases: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return the files: name and text."""
+    """Return the files: name and text. An option that became another's former name has a line for both."""
     names = sorted(releases)
     for kind in sorted({kind for one in releases.values() for kind in one["options"]}):
-        sections: dict[str, dict[str, Option]] = defaultdict(lambda: defaultdict(Option))
+        own: dict[tuple[str, str], Option] = defaultdict(Option)
+        former: dict[tuple[str, str], Option] = defaultdict(Option)
         for release in names:
             for section, name, to, gone, values in releases[release]["options"].get(kind, ()):
-                option = sections["DEFAULT" if section == "DEFAULT" else section.lower()][name.replace("-", "_")]
-                _note(option, release, to, gone=gone, values=values)
-        majors = " ".join(
-            f"{release}={releases[release]['versions'].get(kind, '0').partition('.')[0]}" for release in names
-        )
-        lines = [f"releases {majors}"]
-        for section in sorted(sections):
-            lines += [
-                f"[{section}]",
-                *(_line(name, sections[section][name], names) for name in sorted(sections[section])),
+                key = (section if section == "DEFAULT" else section.lower(), name.replace("-", "_"))
+                _note(former[key] if to else own[key], release, to, gone=gone, values=values)
+        for key, option in former.items():
+            option.releases -= own[key].releases if key in own else set()
+        majors = (f"{release}={releases[release]['versions'].get(kind, '0').partition('.')[0]}" for release in names)
+        lines = [f"releases {' '.join(majors)}"]
+        for section in sorted({section for section, _ in (*own, *former)}):
+            both = [
+                (name, option) for part in (own, former) for (where, name), option in part.items() if where == section
             ]
+            both.sort(key=lambda one: one[0])
+            lines += [f"[{section}]", *(_line(name, option, names) for name, option in both if option.releases)]
         yield kind, "\n".join(lines) + "\n"
 
 
 def _note(option: Option, release: str, to: str, *, gone: bool, values: str) -> None:
     option.releases.add(release)
+    option.to = to
+    option.values.add(values)
     if gone and not option.gone:
         option.gone = release
-    if not to:
-        option.values.add(values)
-        option.to = "-"  # whatever it was before, it is an option of its own
-    elif option.to != "-":
-        option.to = to
 
 
 def _line(name: str, option: Option, names: Sequence[str]) -> str:
@@ -153,7 +152,7 @@ def _line(name: str, option: Option, names: Sequence[str]) -> str:
     until = known[-1] if known[-1] != names[-1] else ""
     words = [name]
     words += [f"{since}..{until}"] if since or until else []
-    words += [f">{option.to}"] if option.to not in {"", "-"} else []
+    words += [f">{option.to}"] if option.to else []
     words += [f"!{option.gone}"] if option.gone else []
     words += [f"={value}" for value in option.values if value] if len(option.values) == 1 else []
     return " ".join(words)

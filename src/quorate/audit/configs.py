@@ -86,8 +86,8 @@ def configs(estate: Estate, *kinds: str) -> tuple[Config, ...]:
 
 
 def _folder(path: str, kind: str) -> str:
-    if kind == AGENTS:  # an agent does not read what another one does
-        return path
+    if kind in {AGENTS, "glance"}:  # programs of one folder that do not read each other's
+        return re.sub(r"\.conf\.d/[^/]*$", ".conf", path)
     parts = PurePosixPath(path).parts[:-1]
     if "plugins" in parts:
         parts = parts[: parts.index("plugins")]

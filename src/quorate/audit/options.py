@@ -89,25 +89,25 @@ def _known(kind: str) -> Known:
     sections: dict[str, dict[str, tuple[Option, ...]]] = {}
     for part in (own, *(_read(name)[1] for name in _COMMON)):
         for section, options in part.items():
-            for name, option in options.items():
-                names = sections.setdefault(section, {})
-                names[name] = (*names.get(name, ()), option)
+            names = sections.setdefault(section, {})
+            for name, found in options.items():
+                names[name] = (*names.get(name, ()), *found)
     return Known(releases, sections)
 
 
 @cache
-def _read(name: str) -> tuple[Mapping[str, int], Mapping[str, Mapping[str, Option]]]:
+def _read(name: str) -> tuple[Mapping[str, int], Sections]:
     text = (files("quorate.audit") / "known" / f"{name}.txt").read_text(encoding="utf-8")
     first, *lines = text.splitlines()
     releases = {release: int(major) for release, _, major in (one.partition("=") for one in first.split()[1:])}
-    sections: dict[str, dict[str, Option]] = {}
-    inside: dict[str, Option] = {}
+    sections: dict[str, dict[str, tuple[Option, ...]]] = {}
+    inside: dict[str, tuple[Option, ...]] = {}
     for line in lines:
         if line.startswith("["):
             inside = sections.setdefault(line[1:-1], {})
         else:
             option, *words = line.split(" ")
-            inside[option] = _option(words)
+            inside[option] = (*inside.get(option, ()), _option(words))
     return releases, sections
 
 

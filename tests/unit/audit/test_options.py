@@ -35,6 +35,14 @@ def test_a_version_is_of_a_release() -> None:
     assert found.release(9) == ""
 
 
+def test_what_was_an_option_of_its_own_is_a_former_name_later() -> None:
+    found = known("neutron")
+    assert found
+    own, former = found.find("ml2", "tenant_network_types")
+    assert (own.to, former.to) == ("", "ml2.project_network_types")
+    assert own.until < former.since
+
+
 def test_a_section_that_logs_in_has_what_the_plugins_read() -> None:
     found = known("nova")
     assert found
@@ -68,10 +76,11 @@ def test_what_packages_say_becomes_one_line_an_option() -> None:
     )
 
 
-def test_an_option_that_is_one_of_its_own_is_no_former_name() -> None:
-    both = listed("31", ("a", "x", "b.x", False, ""), ("a", "x", "", False, "i"))
-    ((_, text),) = joined({OLD: both, NEW: listed("32", ("a", "y", "", False, "f"), ("a", "y", "", False, "i"))})
-    assert text == "releases 2025.1=31 2025.2=32\n[a]\nx ..2025.1 =i\ny 2025.2..\n"
+def test_an_option_that_is_one_of_its_own_is_no_former_name_until_it_is_nothing_else() -> None:
+    before = listed("31", ("a", "x", "b.x", False, ""), ("a", "x", "", False, "i"), ("a", "z", "", False, "m"))
+    after = listed("32", ("a", "y", "", False, "f"), ("a", "y", "", False, "i"), ("a", "z", "a.y", False, ""))
+    ((_, text),) = joined({OLD: before, NEW: after})
+    assert text == ("releases 2025.1=31 2025.2=32\n[a]\nx ..2025.1 =i\ny 2025.2..\nz ..2025.1 =m\nz 2025.2.. >a.y\n")
 
 
 @pytest.mark.parametrize(

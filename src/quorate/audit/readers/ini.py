@@ -92,7 +92,7 @@ AGENTS = "neutron-agent"
 """What Neutron's agents read beside neutron.conf."""
 PASTE = "paste"
 _MORE = {
-    "glance": ("glance-*.conf", "glance-api.conf.d/*.conf"),
+    "glance": ("glance-api.conf", "glance-api.conf.d/*.conf", "glance-cache.conf", "glance-registry.conf"),
     "neutron": ("ml2_conf.ini", "neutron/plugin.ini"),
     "nova": ("nova-*.conf",),
 }

@@ -175,7 +175,7 @@ def bad_entries(estate: Estate) -> Iterable[Hit]:
         for section, names in (("cache", ("memcache_servers",)), (_TOKEN, ("memcached_servers", "memcache_servers"))):
             found = one.option(section, *names)
             for entry in items(found.value) if found else ():
-                if found and "$" not in entry and not _fits(entry):
+                if found and "$" not in entry and "{{" not in entry and not _fits(entry):
                     yield Hit(found.place, f"[{section}] {found.name}: {entry!r} is no server")
 
 

@@ -136,7 +136,8 @@ def contradictory(estate: Estate) -> Iterable[Hit]:
         for one in configs(estate, *EVERY):
             found = one.option(_RABBIT, *names) or one.option("DEFAULT", *names)
             at = transport(one)
-            if place := found or (at and at[0]):
+            place = found or (at[0] if at else None)
+            if place is not None:
                 said.setdefault(at[1].path if at else "", {}).setdefault(what(one), place)
         for vhost, answers in said.items():
             if len(answers) > 1 and vhost not in differing:
@@ -172,14 +173,14 @@ def sqlite(estate: Estate) -> Iterable[Hit]:
     """A database in a file of one machine."""
     for _, node, url in _databases(estate):
         if url.scheme.startswith("sqlite"):
-            yield Hit(node.place, f"connection = {url.scheme}://…")
+            yield Hit(node.place, f"{node.name} = {url.scheme}://…")
 
 
 def driver(estate: Estate) -> Iterable[Hit]:
     """The driver that nobody installs, and that blocks a whole process."""
     for _, node, url in _databases(estate):
         if url.scheme in {"mysql", "mariadb", "mysql+mysqldb"}:
-            yield Hit(node.place, f"connection = {url.scheme}://…")
+            yield Hit(node.place, f"{node.name} = {url.scheme}://…")
 
 
 def _nodes(estate: Estate) -> dict[str, Node]:
@@ -203,7 +204,7 @@ def one_node(estate: Estate) -> Iterable[Hit]:
     for _, node, url in _databases(estate):
         host = url.peers[0].host if len(url.peers) == 1 else ""
         if host in nodes and len(nodes) > 1 and host not in addresses:
-            yield Hit(node.place, f"connection leads to {host}, one of {len(nodes)} nodes", (nodes[host].place,))
+            yield Hit(node.place, f"{node.name} leads to {host}, one of {len(nodes)} nodes", (nodes[host].place,))
 
 
 def no_read_timeout(estate: Estate) -> Iterable[Hit]:
@@ -211,7 +212,7 @@ def no_read_timeout(estate: Estate) -> Iterable[Hit]:
     for one, node, url in _databases(estate):
         more = one.value("database", "connection_parameters")
         if url.scheme == "mysql+pymysql" and "read_timeout" not in url.query and "read_timeout" not in more:
-            yield Hit(node.place, "connection has no read_timeout")
+            yield Hit(node.place, f"{node.name} has no read_timeout")
 
 
 def tries_for_ever(estate: Estate) -> Iterable[Hit]:

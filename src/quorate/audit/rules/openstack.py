@@ -47,9 +47,14 @@ class Said:
             return self.known.find("*", self.name)
         return found
 
+    @property
+    def now(self) -> tuple[Option, ...]:
+        """What holds in the release that was found; everything, where none was."""
+        return tuple(option for option in self.found if not self.release or option.known(self.release))
+
     def hit(self, more: str) -> Hit:
         """Say it, without its value, which may be secret."""
-        return Hit(self.option.place, f"[{self.section}] {self.option.name}: {more}")
+        return Hit(self.option.place, f"[{self.section}] {self.option.name}, {more}")
 
 
 def said(estate: Estate) -> Iterator[Said]:
@@ -68,7 +73,8 @@ def said(estate: Estate) -> Iterator[Said]:
 
 
 def _unknown(estate: Estate) -> Iterator[Said]:
-    return (one for one in said(estate) if not one.found)
+    """What nobody is known to read; Neutron's plugins have quotas of their own."""
+    return (one for one in said(estate) if not one.found and one.section != "quotas")
 
 
 def _similar(one: Said) -> str:
@@ -98,7 +104,7 @@ def removed(estate: Estate) -> Iterable[Hit]:
         for section in document.root.inside:
             for option in section.inside:
                 if section.name == "filter:authtoken" and (now := instead(section.name, option_name(option.name))):
-                    yield Hit(option.place, f"[{section.name}] {option.name}: today: {now}")
+                    yield Hit(option.place, f"[{section.name}] {option.name}, today: {now}")
 
 
 def misspelt(estate: Estate) -> Iterable[Hit]:
@@ -118,7 +124,7 @@ def misplaced(estate: Estate) -> Iterable[Hit]:
 def not_in_release(estate: Estate) -> Iterable[Hit]:
     """Options that other releases know, and the installed one does not."""
     for one in said(estate):
-        if one.release and one.found and not any(option.known(one.release) for option in one.found):
+        if one.found and not one.now:
             option = one.found[-1]
             when = f"known from {option.since} on" if option.since > one.release else f"known up to {option.until}"
             now = instead(one.section, one.name) or (option.to and _written(option.to))
@@ -128,21 +134,19 @@ def not_in_release(estate: Estate) -> Iterable[Hit]:
 def renamed(estate: Estate) -> Iterable[Hit]:
     """Former names, which are still read."""
     for one in said(estate):
-        if one.found and all(option.to for option in one.found) and _here(one):
-            yield one.hit(f"today: {' and '.join(sorted({_written(option.to, one.section) for option in one.found}))}")
+        if one.now and all(option.to for option in one.now):
+            yield one.hit(f"today: {' and '.join(sorted({_written(option.to, one.section) for option in one.now}))}")
 
 
 def leaving(estate: Estate) -> Iterable[Hit]:
     """Options that are said to go."""
     for one in said(estate):
-        since = max((option.leaving for option in one.found), default="")
-        going = since and all(option.leaving and not option.to for option in one.found)
-        if going and _here(one) and (not one.release or since <= one.release):
-            yield one.hit(f"said to be removed since {since} or before")
-
-
-def _here(one: Said) -> bool:
-    return not one.release or any(option.known(one.release) for option in one.found)
+        since = max((option.leaving for option in one.now), default="")
+        going = since and all(option.leaving and not option.to for option in one.now)
+        if going and (not one.release or since <= one.release):
+            yield one.hit(
+                f"deprecated for removal in {since}" + (" or before" if since == min(one.known.releases) else "")
+            )
 
 
 def _written(name: str, section: str = "") -> str:
@@ -179,7 +183,7 @@ def bad_values(estate: Estate) -> Iterable[Hit]:
     """Values that oslo.config refuses."""
     for one in said(estate):
         value = one.option.value
-        forms = {option.values for option in one.found if not option.to}
+        forms = {option.values for option in one.now if not option.to}
         if len(forms) != 1 or "$" in value or not value or "{{" in value or one.option.inside:
             continue
         if (form := forms.pop()) in _FORMS:

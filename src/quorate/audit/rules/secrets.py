@@ -25,8 +25,9 @@ _GUESSES = frozenset(
 _PLACEHOLDER = re.compile(r"<.*>|[A-Z]+_(DB)?PASS|[A-Z_]*PASSWORD|[A-Z]+_SECRET")
 """As the installation guides write them: NOVA_PASS, KEYSTONE_DBPASS, METADATA_SECRET."""
 _COMMAND = re.compile(
-    r"\b(?:mysql|mariadb|mysqladmin|mariadb-admin|mysqldump|mariadb-dump|mariabackup|openstack)\b[^;|&]*?\s"
-    r"(?:-p[^\s'\"$]\S*|--(?:os-)?password[= ]\S+)"
+    r"\b(?:mysql|mariadb|mysqladmin|mariadb-admin|mysqldump|mariadb-dump|mariabackup)\b[^;|&]*?\s"
+    r"(?:-p\S+|--password[= ]\S+)"
+    r"|\bopenstack\b[^;|&]*?\s--(?:os-)?password[= ]\S+"
     r"|\bcurl\b[^;|&]*?\s(?:-u|--user)[= ]?[^\s:]+:\S+"
 )
 _HEAT_KEY = "notgood but just long enough i t"
@@ -49,9 +50,13 @@ def guessed(estate: Estate) -> Iterable[Hit]:
     for one in configs(estate, *ALL):
         for node, what, secret, user in _secrets(one):
             if secret.lower() in _GUESSES or _PLACEHOLDER.fullmatch(secret):
-                yield Hit(node.place, f"{what}: a word of a guide")
+                yield Hit(node.place, f"{what}, a word of a guide")
             elif secret == user:
-                yield Hit(node.place, f"{what}: the account's own name")
+                yield Hit(node.place, f"{what}, the account's own name")
+    for document in estate.of("pacemaker"):
+        for node in document.root.walk():
+            if len(node.words) == 3 and _SECRET.search(node.words[1]) and node.words[2].lower() in _GUESSES:
+                yield Hit(node.place, f"{node.words[1]}, a word of a guide")
 
 
 def guest(estate: Estate) -> Iterable[Hit]:
