@@ -15,7 +15,7 @@ where it stands beside its name."""
 
 _NAME = re.compile(
     r"(?i)(pass(word|wd|phrase|wort)?\d?|pwd|secret|token|cookie|credentials?|(auth|secret|encryption|encrypt|private|api|"
-    r"hmac|metadata_proxy|access|shared)[-_.]?key|sst_auth|password_hash|secret[-_]key)$"
+    r"hmac|metadata_proxy|access|shared)[-_.]?key|sst_auth|redis_auth|password_hash|secret[-_]key)$"
 )
 _ASSIGNED = re.compile(
     r"""(?i)(?P<head>["']?[\w.-]*?(?:pass(?:word|wd|phrase)?|secret|cookie|auth_key|encryption_key|secret_key|sst_auth|
@@ -23,11 +23,13 @@ _ASSIGNED = re.compile(
     re.VERBOSE,
 )
 _BESIDE = re.compile(
-    r"(?i)(?P<head>(?<![\w.-])(?:[\w-]*(?:password|passwd|insecure-password|auth_pass|shared-secret|SECRET_KEY)|-p|"
-    r"stats\s+auth)\s+[\"']?(?:[\w.-]+:(?=\S))?)(?P<secret>[^\s\"';]+)"
+    r"(?i)(?P<head>(?<![\w.-])(?:[\w-]*(?:password|passwd|auth_pass|shared-secret|SECRET_KEY)|stats\s+auth|-setcookie|"
+    r"sshpass\s+-p|identified\s+(?:(?:with|via)\s+\S+\s+)?(?:by|as|using)(?:\s+password)?|"
+    r"(?:add_user|change_password|authenticate_user)\s+\S+)\s+[(\"']*(?:[\w.-]+:(?=\S))?)(?P<secret>[^\s\"';)]+)"
 )
+_ATTACHED = re.compile(r"(?P<head>\b(?:mysql|mariadb)[\w-]*\s(?:.*?\s)?-p)(?P<secret>[^\s\"';]+)")
 _ADDRESS = re.compile(r"(?P<head>(?:://|[,])[^:/@\s,]*:)(?P<secret>[^@\s/]+)(?=@)")
-_PATTERNS = (_ADDRESS, _ASSIGNED, _BESIDE)
+_PATTERNS = (_ADDRESS, _ASSIGNED, _BESIDE, _ATTACHED)
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
@@ -67,9 +69,8 @@ def _in(node: Node) -> Iterator[str]:
         name, sign, value = word.partition("=")
         if sign and _NAME.search(name):
             yield value.strip("\"'")
-        yield from (match["secret"] for match in _ADDRESS.finditer(word))
-    if node.words[:2] == ("stats", "auth"):
-        yield from (word.partition(":")[2] for word in node.words[2:])
+    for pattern in _PATTERNS:
+        yield from (match["secret"] for match in pattern.finditer(" ".join(node.words)))
 
 
 def _said_name(node: Node) -> str:

@@ -112,11 +112,11 @@ def rules_text(rules: Iterable[Rule]) -> str:
 
 _PAGE = """# What an audit looks for
 
-{rules} rules, each with the reason, where that is written, the remedy, and the drill that would prove it. Generated from
-the rules by `python -m quorate.cli.reference`; do not edit. How to run it: [quorate audit](../operate/audit.md).
+{rules} rules, each with the reason, where that is written, the remedy, and the drill that would prove it. Generated
+from the rules by `python -m quorate.cli.reference`; do not edit. How to run it: [quorate audit](../operate/audit.md).
 
-*error*: it does not do what it says, or data or service are lost by a failure that it is there to survive. *warning*: it
-does harm under conditions. *note*: better known than not.
+*error*: it does not do what it says, or data or service are lost by a failure that it is there to survive. *warning*:
+it does harm under conditions. *note*: better known than not.
 
 ## Files that are read
 By the end of their path; where that says too little, by what is in them.
@@ -142,7 +142,8 @@ def reference_page(rules: Sequence[Rule], kinds: Sequence[Kind]) -> str:
 
 def _entry(rule: Rule) -> str:
     proof = f" *Proof*: {rule.drill}." if rule.drill else ""
-    return f"### {rule.name}: {rule.title}\n*{rule.severity}*. {rule.why}\n\n*Remedy*: {rule.remedy}{proof} ({rule.source})\n"
+    head = f"### {rule.name}: {rule.title}\n*{rule.severity}*. {rule.why}\n"
+    return f"{head}\n*Remedy*: {rule.remedy}{proof} ({rule.source})\n"
 
 
 def _reasons(rule: Rule) -> list[str]:
