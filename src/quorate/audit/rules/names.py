@@ -92,14 +92,19 @@ def _addresses(cluster: Cluster, group: Node) -> Iterable[Node]:
     return [member for member in _members(cluster, group) if member in cluster.vips]
 
 
+_ANYBODY_S = (8000, 8080, 9001)
+"""Ports that others use as well."""
+_OURS = SERVICES.keys() - _ANYBODY_S
+
+
 def wrong_service(estate: Estate) -> Iterable[Hit]:
     """Doors of one service that lead to the port of another."""
     for way in ways(estate):
-        wanted = {SERVICES[port] for port in way.ports if port in SERVICES}
+        wanted = {SERVICES[port] for port in way.ports if port in _OURS}
         wrong = [
             server
             for server in way.section.servers
-            if server.address.port in SERVICES and SERVICES[server.address.port] not in wanted
+            if server.address.port in _OURS and SERVICES[server.address.port] not in wanted
         ]
         if wanted and len(way.ports) == 1 and wrong:
             port = wrong[0].address.port
