@@ -190,7 +190,7 @@ def key_in_the_open(estate: Estate) -> Iterable[Hit]:
         if key and (ring.mode is None or ring.mode & 0o044):
             yield Hit(key.place, "totem.key is in the file")
     for document in estate.of("corosync-key"):
-        if document.text.mode is not None and document.text.mode & 0o077:
+        if document.text.mode is not None and document.text.mode & 0o007:
             yield Hit(document.place, f"mode {document.text.mode:04o}")
         elif len(set(document.text.body.strip())) < FEWEST:
             yield Hit(document.place, "nothing that came out of corosync-keygen")

@@ -108,10 +108,11 @@ def nowhere(estate: Estate) -> Iterable[Hit]:
 
 def one_door_for_two(estate: Estate) -> Iterable[Hit]:
     """Addresses at which two sections listen."""
-    seen: dict[tuple[str, Address], tuple[Section, Node]] = {}
+    seen: dict[tuple[object, ...], tuple[Section, Node]] = {}
     for section in sections(estate):
         for found, node in section.binds:
-            first, place = seen.setdefault((section.host, found), (section, node))
+            card = node.words[node.words.index("interface") :][1:2] if "interface" in node.words else ()
+            first, place = seen.setdefault((section.host, found, card), (section, node))
             if first is not section and found.port:
                 told = f"{section.name}: {_told(found)}, where {first.name} listens"
                 yield Hit(node.place, told, (place.place,))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from quorate.audit.cluster import Cluster, agent, clusters, said, setting
 from quorate.audit.estate import Document, Estate
 from quorate.audit.node import Node, Place
-from quorate.audit.ports import DATABASE, MESSAGES, SERVICES
+from quorate.audit.ports import APIS, DATABASE, MESSAGES, SERVICES
 from quorate.audit.proxies import Address, is_address, sections, ways
 from quorate.audit.rule import Hit, Rule, Severity
 from quorate.audit.vrrp import vips
@@ -92,14 +92,19 @@ def _addresses(cluster: Cluster, group: Node) -> Iterable[Node]:
     return [member for member in _members(cluster, group) if member in cluster.vips]
 
 
+_ANYBODY_S = (8000, 8080, 9001)
+"""Ports that others use as well."""
+_OURS = SERVICES.keys() - _ANYBODY_S
+
+
 def wrong_service(estate: Estate) -> Iterable[Hit]:
     """Doors of one service that lead to the port of another."""
     for way in ways(estate):
-        wanted = {SERVICES[port] for port in way.ports if port in SERVICES}
+        wanted = {SERVICES[port] for port in way.ports if port in _OURS}
         wrong = [
             server
             for server in way.section.servers
-            if server.address.port in SERVICES and SERVICES[server.address.port] not in wanted
+            if server.address.port in _OURS and SERVICES[server.address.port] not in wanted
         ]
         if wanted and len(way.ports) == 1 and wrong:
             port = wrong[0].address.port
@@ -109,14 +114,23 @@ def wrong_service(estate: Estate) -> Iterable[Hit]:
 
 
 def nobody_there(estate: Estate) -> Iterable[Hit]:
-    """Services asked for at an address that nothing else mentions, while they are at another."""
+    """Services asked for at an address that nothing else mentions, while they are at another of its network.
+
+    An address of another network may be that of a balancer, or of a cloud, of which no file was read.
+    """
     served, known = _served(estate), _known(estate)
     for target in _asked(estate):
         where = served.get(target.address.port or 0, {})
         host = target.address.host
-        if where and host not in where and host not in known and not target.address.local:
+        near = any(_network(host) == _network(other) for other in where if is_address(other))
+        if near and host not in where and host not in known:
             told = f"{target.option.name}: {host}, where {SERVICES.get(target.address.port or 0, 'it')} is at "
             yield Hit(target.option.place, told + " or ".join(sorted(where)), tuple(where.values()))
+
+
+def _network(host: str) -> str:
+    """The network of an address, as large as they are for controllers: 24 bits, or 64 of IPv6."""
+    return str(ipaddress.ip_interface(f"{host}/{64 if ':' in host else 24}").network)
 
 
 def past_the_proxy(estate: Estate) -> Iterable[Hit]:
@@ -156,7 +170,7 @@ def _own(estate: Estate) -> set[str]:
 
 
 def closed_door(estate: Estate) -> Iterable[Hit]:
-    """URLs that lead to HAProxy's address, at a port where it does not listen."""
+    """URLs of APIs that lead to HAProxy's address, at a port where it does not listen. Others may listen for others."""
     open_ports: dict[str, set[int | None]] = defaultdict(set)
     places: dict[str, Place] = {}
     for section in sections(estate):
@@ -172,7 +186,8 @@ def closed_door(estate: Estate) -> Iterable[Hit]:
     for target in _asked(estate):
         host, port = target.address.host, target.address.port
         there = open_ports[host] | open_ports[""]
-        if port and host in places and host not in elsewhere and port not in there and "://" in target.option.value:
+        api = port in APIS and target.option.value.startswith("http")
+        if api and host in places and host not in elsewhere and port not in there:
             yield Hit(target.option.place, f"{target.option.name}: {host}:{port}", (places[host],))
 
 
@@ -184,8 +199,8 @@ def two_machines(estate: Estate) -> Iterable[Hit]:
         for server in section.servers:
             host = server.address.host
             if is_address(host):
-                network = str(ipaddress.ip_interface(f"{host}/{24 if '.' in host else 64}").network)
-                seen, place = first.setdefault((section.host, f"{server.name} {network}"), (host, server.node.place))
+                key = (section.host, f"{server.name} {_network(host)}")
+                seen, place = first.setdefault(key, (host, server.node.place))
                 if seen != host and (section.host, server.name, host) not in told:
                     told.add((section.host, server.name, host))
                     yield Hit(server.node.place, f"{server.name} is {host} here and {seen} there", (place,))
