@@ -46,7 +46,7 @@ def guessed(estate: Estate) -> Iterable[Hit]:
     for broker in brokers(estate):
         password = broker.find("default_pass", "rabbit", "default_pass")
         if password is not None and password.value == "guest":
-            yield Hit(password.place, "default_pass is guest")
+            yield Hit(password.place, "guest (default_pass)")
     for document in estate.of("rabbitmq-definitions"):
         for kind in document.root.all("users"):
             for user in kind.inside:
@@ -59,7 +59,7 @@ def readable(estate: Estate) -> Iterable[Hit]:
     for document in estate.of("rabbitmq-definitions", "rabbitmq", "rabbitmq-terms"):
         secret = [node for node in document.root.walk() if node.name in ("password", "password_hash", "default_pass")]
         if secret and document.text.mode is not None and document.text.mode & 0o004:
-            yield Hit(document.place, f"mode {document.text.mode:04o}, with {secret[0].name} in it")
+            yield Hit(document.place, f"mode {document.text.mode:04o}, and in it {secret[0].name}")
 
 
 def shown_cookies(estate: Estate) -> Iterable[Hit]:
