@@ -93,7 +93,7 @@ def test_what_systemd_keeps_for_rabbitmq_is_no_rabbitmq_conf() -> None:
 
 def test_erlang_terms() -> None:
     body = (
-        "%% kept\n[\n {kernel, [{net_ticktime, 10}, {inet_dist_use_interface, {10,0,0,1}}]},\n"
+        "%% kept\n[\n {kernel, [{net_ticktime, 1_0}, {inet_dist_use_interface, {10,0,0,1}}]},\n"
         " {rabbit, [\n  {tcp_listen_options, [{nodelay, true}, {linger, {true, 0}},\n"
         "   {raw, 6, 18, <<10000:32/native>>}]}, % here as well\n"
         '  {default_user, <<"no\\"va">>}, {empty, []},\n'
@@ -101,7 +101,7 @@ def test_erlang_terms() -> None:
     )
     assert lines("advanced.config", body) == [
         "3 kernel",
-        "3   net_ticktime|10",
+        "3   net_ticktime|1_0",
         "3   inet_dist_use_interface",
         "3     10|0|0|1",
         "4 rabbit",
