@@ -139,7 +139,7 @@ def copies_as_root(estate: Estate) -> Iterable[Hit]:
     for member in members(estate):
         user, _, password = member.get("wsrep_sst_auth").partition(":")
         if user == "root" and password and not member.get("wsrep_sst_method").startswith("rsync"):
-            yield Hit(member.options["wsrep_sst_auth"].place, "root and its password (wsrep_sst_auth)")
+            yield Hit(member.options["wsrep_sst_auth"].place, "root (wsrep_sst_auth)")
 
 
 def query_cache(estate: Estate) -> Iterable[Hit]:
