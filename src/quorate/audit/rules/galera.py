@@ -129,7 +129,9 @@ def needless_accounts(estate: Estate) -> Iterable[Hit]:
         method = member.get("wsrep_sst_method", "rsync" if member.whole else "").lower()
         if "wsrep_sst_auth" in member.options and method.startswith("rsync"):
             account = member.get("wsrep_sst_auth").partition(":")[0]
-            yield Hit(member.options["wsrep_sst_auth"].place, f"wsrep_sst_auth of {account!r}, with {method}")
+            yield Hit(
+                member.options["wsrep_sst_auth"].place, f"the account {account!r} (wsrep_sst_auth), with {method}"
+            )
 
 
 def copies_as_root(estate: Estate) -> Iterable[Hit]:
@@ -137,7 +139,7 @@ def copies_as_root(estate: Estate) -> Iterable[Hit]:
     for member in members(estate):
         user, _, password = member.get("wsrep_sst_auth").partition(":")
         if user == "root" and password and not member.get("wsrep_sst_method").startswith("rsync"):
-            yield Hit(member.options["wsrep_sst_auth"].place, "wsrep_sst_auth = root:…")
+            yield Hit(member.options["wsrep_sst_auth"].place, "root (wsrep_sst_auth)")
 
 
 def query_cache(estate: Estate) -> Iterable[Hit]:

@@ -46,7 +46,7 @@ def guessed(estate: Estate) -> Iterable[Hit]:
     for broker in brokers(estate):
         password = broker.find("default_pass", "rabbit", "default_pass")
         if password is not None and password.value == "guest":
-            yield Hit(password.place, "default_pass is guest")
+            yield Hit(password.place, "guest (default_pass)")
     for document in estate.of("rabbitmq-definitions"):
         for kind in document.root.all("users"):
             for user in kind.inside:
@@ -59,17 +59,22 @@ def readable(estate: Estate) -> Iterable[Hit]:
     for document in estate.of("rabbitmq-definitions", "rabbitmq", "rabbitmq-terms"):
         secret = [node for node in document.root.walk() if node.name in ("password", "password_hash", "default_pass")]
         if secret and document.text.mode is not None and document.text.mode & 0o004:
-            yield Hit(document.place, f"mode {document.text.mode:04o}, with {secret[0].name} in it")
+            yield Hit(document.place, f"mode {document.text.mode:04o}, and in it {secret[0].name}")
 
 
 def shown_cookies(estate: Estate) -> Iterable[Hit]:
-    """A cookie as an argument of a process."""
+    """A cookie as an argument of a process, or in the CIB."""
     for broker in brokers(estate):
         for node in broker.env.inside if broker.env else ():
             if "ERLANG_COOKIE" in node.name and node.value:
                 yield Hit(node.place, f"{node.name}=•••")
             elif _COOKIE.search(node.value):
                 yield Hit(node.place, f"{node.name}={_COOKIE.sub('-setcookie •••', node.value)}")
+
+    for document in estate.of("pacemaker"):
+        for node in document.root.walk():
+            if "erlang_cookie" in node.words[:2] and node.words[-1] != "erlang_cookie":
+                yield Hit(node.place, "erlang_cookie, a parameter of a resource")
 
 
 def loose_cookies(estate: Estate) -> Iterable[Hit]:
@@ -156,9 +161,9 @@ RULES = (
     Rule(
         "RMQ023",
         Severity.WARNING,
-        "the cookie is on a command line",
-        "Every user of the machine sees it in the list of processes. Who has it and reaches the nodes' port runs what "
-        "he likes on all of them.",
+        "the cookie is where others see it",
+        "An argument is in the list of processes, for every user of the machine; a parameter of a resource is in the "
+        "CIB and in its backups. Who has the cookie and reaches the nodes' port runs what he likes on all of them.",
         f"{DOCS}/clustering#erlang-cookie",
         "Write it into /var/lib/rabbitmq/.erlang.cookie, mode 0400, and take it out here.",
         "",
