@@ -307,7 +307,7 @@ RULES = (
         Severity.WARNING,
         "services of one virtual host declare queues differently",
         "Whoever comes second to an exchange or queue that both use, such as that of notifications, is refused with "
-        "PRECONDITION_FAILED, and tries again for ever.",
+        "PRECONDITION_FAILED: it tries again for ever, or goes on with one that is lost with its node.",
         "https://www.rabbitmq.com/docs/queues#property-equivalence",
         "Write the same everywhere, and delete the queues and exchanges of the old kind.",
         "",
