@@ -135,7 +135,9 @@ def renamed(estate: Estate) -> Iterable[Hit]:
     """Former names, which are still read."""
     for one in said(estate):
         if one.now and all(option.to for option in one.now):
-            yield one.hit(f"today: {' and '.join(sorted({_written(option.to, one.section) for option in one.now}))}")
+            today = " and ".join(sorted({_written(option.to, one.section) for option in one.now}))
+            until = max(option.until or "for now" for option in one.now)
+            yield one.hit(f"today: {today}" + (f"; read up to {until}" if until != "for now" else ""))
 
 
 def leaving(estate: Estate) -> Iterable[Hit]:
@@ -282,7 +284,8 @@ RULES = (
         "OSO004",
         Severity.NOTE,
         "a former name of an option",
-        "It is still read; a later release reads past it, and the default comes back unseen.",
+        "It is read as another option for now, or up to the release that is named; later ones read past it without a "
+        "word.",
         f"{_OSLO}/reference/deprecations.html",
         "Write today's name.",
         "",
