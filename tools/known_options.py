@@ -76,7 +76,7 @@ def listed_of(kind: str) -> Iterator[Any]:
             continue
         try:
             groups = list(point.load()())
-        except (AttributeError, ImportError) as error:  # an entry point that was left behind: its options are gone
+        except AttributeError as error:  # an entry point that was left behind: its options are gone
             sys.stderr.write(f"{point.name}: {error}\n")
             continue
         for group, opts in groups:

@@ -4,7 +4,7 @@
 #   tools/known_options.sh SCRATCH [RELEASE…]
 #
 # SCRATCH/RELEASE.txt is upper-constraints.txt of openstack/requirements for that release (branch stable/2025.1, or a
-# tag such as 2024.2-eol). Each gets an environment in SCRATCH of about 700 MB, and SCRATCH/known/RELEASE.json, what its
+# tag such as 2024.2-eol), PYTHON a Python that it runs on: 3.11, from 2026.2 on 3.12. Each gets an environment in SCRATCH of about 700 MB, and SCRATCH/known/RELEASE.json, what its
 # packages say; those that are there stay. Without RELEASE only the files are written anew.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,6 +19,7 @@ for release in "$@"; do
     "$scratch/$release.txt" >"$scratch/$release.pins"
   "$root/.venv/bin/uv" venv -q --clear --python "${PYTHON:-3.11}" "$scratch/$release"
   "$root/.venv/bin/uv" pip install -q --python "$scratch/$release/bin/python" -c "$scratch/$release.pins" "setuptools<81" \
+    pyroute2 google-api-python-client \
     "keystone==$((22 + n)).*" "glance==$((25 + n)).*" "nova==$((26 + n)).*" "neutron==$((21 + n)).*" \
     "cinder==$((21 + n)).*" "openstack-heat==$((19 + n)).*" "openstack-placement==$((8 + n)).*" "ceilometer==$((19 + n)).*"
   "$scratch/$release/bin/python" -W ignore "$root/tools/known_options.py" list >"$scratch/known/$release.part"

@@ -91,10 +91,10 @@ def not_of_backend(estate: Estate) -> Iterable[Hit]:
     for one in configs(estate, *EVERY):
         for name in ("enable_socket_keepalive", "enable_retry_client"):
             found = one.option("cache", name)
-            if found and one.true("cache", name) and one.value("cache", "backend") != _PYMEMCACHE:
-                yield Hit(
-                    found.place, f"[cache] {name} with backend {one.value('cache', 'backend') or 'dogpile.cache.null'}"
-                )
+            backend = one.value("cache", "backend")
+            redis = name == "enable_socket_keepalive" and "redis" in backend  # later releases take it
+            if found and one.true("cache", name) and backend != _PYMEMCACHE and not redis:
+                yield Hit(found.place, f"[cache] {name} with backend {backend or 'dogpile.cache.null'}")
 
 
 def no_key(estate: Estate) -> Iterable[Hit]:
@@ -191,10 +191,22 @@ def _fits(entry: str) -> bool:
 def stalls(estate: Estate) -> Iterable[Hit]:
     """Servers that are waited for longer than a client of the API waits."""
     for one in configs(estate, *EVERY):
-        for section, name in (("cache", "memcache_socket_timeout"), (_TOKEN, "memcache_pool_socket_timeout")):
-            found, seconds = one.option(section, name), one.number(section, name)
+        for section, *names in (
+            ("cache", "memcache_socket_timeout", "socket_timeout"),
+            (_TOKEN, "memcache_pool_socket_timeout"),
+        ):
+            found, seconds = one.option(section, *names), one.number(section, *names)
             if found and seconds is not None and seconds > 3:
-                yield Hit(found.place, f"[{section}] {name} = {found.value}")
+                yield Hit(found.place, f"[{section}] {found.name} = {found.value}")
+
+
+def forgotten_early(estate: Estate) -> Iterable[Hit]:
+    """Entries that memcached is to drop before oslo.cache does."""
+    for one in configs(estate, *EVERY):
+        found, behind = one.option("cache", "backend_expiration_time"), one.number("cache", "backend_expiration_time")
+        own = one.number("cache", "expiration_time") or 600
+        if found and behind is not None and own > behind:
+            yield Hit(found.place, f"[cache] backend_expiration_time = {found.value}, expiration_time {own:g}")
 
 
 RULES = (
@@ -358,5 +370,15 @@ RULES = (
         "Write [cache] backend = oslo_cache.memcache_pool and enabled = true, or take them out.",
         "",
         unused,
+    ),
+    Rule(
+        "CAC016",
+        Severity.ERROR,
+        "the cache is to drop entries before their time",
+        "oslo.cache refuses it with a ConfigurationError: the service does not start.",
+        "https://opendev.org/openstack/oslo.cache/src/branch/master/oslo_cache/core.py: _build_cache_config",
+        "Write a backend_expiration_time of at least expiration_time, which is 600 where it is not set.",
+        "",
+        forgotten_early,
     ),
 )

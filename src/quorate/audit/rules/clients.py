@@ -191,19 +191,16 @@ def _nodes(estate: Estate) -> dict[str, Node]:
             if node.name.replace("-", "_") == "wsrep_cluster_address":
                 for entry in node.value.strip("\"'").removeprefix("gcomm://").partition("?")[0].split(","):
                     found[entry.strip().partition(":")[0]] = node
-    for listener in listeners(estate):
-        if listener.at.port == 3306:
-            found |= {server.host: listener.section for server in listener.servers}
     return {host: node for host, node in found.items() if host and not LOOPBACK.fullmatch(host)}
 
 
 def one_node(estate: Estate) -> Iterable[Hit]:
-    """One node of a cluster that has several."""
+    """One node of a cluster that has several; where HAProxy stands before it, NAM003 speaks of it."""
     nodes = _nodes(estate)
-    addresses = {listener.at.host for listener in listeners(estate)}
-    for _, node, url in _databases(estate):
+    proxied = any(listener.at.port == 3306 for listener in listeners(estate))
+    for _, node, url in _databases(estate) if len(nodes) > 1 and not proxied else ():
         host = url.peers[0].host if len(url.peers) == 1 else ""
-        if host in nodes and len(nodes) > 1 and host not in addresses:
+        if host in nodes:
             yield Hit(node.place, f"{node.name} leads to {host}, one of {len(nodes)} nodes", (nodes[host].place,))
 
 
@@ -307,7 +304,7 @@ RULES = (
         Severity.WARNING,
         "services of one virtual host declare queues differently",
         "Whoever comes second to an exchange or queue that both use, such as that of notifications, is refused with "
-        "PRECONDITION_FAILED, and tries again for ever.",
+        "PRECONDITION_FAILED: it tries again for ever, or goes on with one that is lost with its node.",
         "https://www.rabbitmq.com/docs/queues#property-equivalence",
         "Write the same everywhere, and delete the queues and exchanges of the old kind.",
         "",
@@ -363,7 +360,7 @@ RULES = (
         "When that node is lost the service has no database, though the cluster lives; and several such services write "
         "to several nodes, which gives deadlocks.",
         f"{_DB}#database.connection",
-        "Write the virtual IP.",
+        "Put HAProxy before the nodes, with one of them for all writes, and write the virtual IP.",
         "power-cut on that node: requests fail until it is back",
         one_node,
     ),

@@ -135,7 +135,9 @@ def renamed(estate: Estate) -> Iterable[Hit]:
     """Former names, which are still read."""
     for one in said(estate):
         if one.now and all(option.to for option in one.now):
-            yield one.hit(f"today: {' and '.join(sorted({_written(option.to, one.section) for option in one.now}))}")
+            today = " and ".join(sorted({_written(option.to, one.section) for option in one.now}))
+            until = max(option.until or "for now" for option in one.now)
+            yield one.hit(f"today: {today}" + (f"; read up to {until}" if until != "for now" else ""))
 
 
 def leaving(estate: Estate) -> Iterable[Hit]:
@@ -160,13 +162,19 @@ def section_misspelt(estate: Estate) -> Iterable[Hit]:
         all_ = known(config.kind)
         for section in config.sections if all_ else ():
             name = section_name(section.name)
-            if all_ is None or name in all_.sections or len(name) < 6:
+            if all_ is None or name in all_.sections or len(name) < 6 or _referred(config, section.name):
                 continue
             for meant in difflib.get_close_matches(name, all_.sections, 1, _ALIKE):
                 if section.inside and all(
                     all_.find(meant, one.name) or all_.at_login(one.name) for one in section.inside
                 ):
                     yield Hit(section.place, f"[{section.name}]: nobody reads it; there is [{meant}]")
+
+
+def _referred(config: Config, name: str) -> bool:
+    """Whether an option speaks of a section of that name: a back end's, a store's, an account's."""
+    pattern = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
+    return any(pattern.search(option.value) for section in config.sections for option in section.inside)
 
 
 _FORMS: dict[str, tuple[str, Callable[[str], bool]]] = {
@@ -276,7 +284,8 @@ RULES = (
         "OSO004",
         Severity.NOTE,
         "a former name of an option",
-        "It is still read; a later release reads past it, and the default comes back unseen.",
+        "It is read as another option for now, or up to the release that is named; later ones read past it without a "
+        "word.",
         f"{_OSLO}/reference/deprecations.html",
         "Write today's name.",
         "",

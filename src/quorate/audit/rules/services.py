@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from quorate.audit.configs import LOOPBACK, NO, Config, configs, hosts, items, several
 from quorate.audit.estate import Estate
+from quorate.audit.listeners import listeners, virtual_addresses
 from quorate.audit.node import Node
 from quorate.audit.readers.ini import AGENTS
 from quorate.audit.rule import Hit, Rule, Severity
@@ -98,29 +99,48 @@ def metadata_secret(estate: Estate) -> Iterable[Hit]:
                 yield Hit(other.place, "metadata_proxy_shared_secret is not Nova's", (one.place,))
 
 
+_FOR_USERS = (
+    ("nova", "vnc", "novncproxy_base_url"),
+    ("nova", "spice", "html5proxy_base_url"),
+    ("nova", "serial_console", "base_url"),
+    ("heat", "DEFAULT", "heat_metadata_server_url"),
+    ("heat", "DEFAULT", "heat_waitcondition_server_url"),
+    ("keystone", "DEFAULT", "public_endpoint"),
+    ("cinder", "DEFAULT", "public_endpoint"),
+    ("glance", "DEFAULT", "public_endpoint"),
+)
+"""Addresses that go to users and instances as they are written."""
+
+
+def _for_users(estate: Estate) -> Iterator[tuple[Node, str, str]]:
+    for kind, section, name in _FOR_USERS:
+        for one in configs(estate, kind):
+            if found := one.option(section, name):
+                yield found, f"[{section}] {name} = {found.value}", _host(found.value)
+
+
 def console_nowhere(estate: Estate) -> Iterable[Hit]:
     """Addresses for users that lead to the users' own machines."""
-    for section, name, kind in (
-        ("vnc", "novncproxy_base_url", "nova"),
-        ("spice", "html5proxy_base_url", "nova"),
-        ("serial_console", "base_url", "nova"),
-        ("DEFAULT", "heat_metadata_server_url", "heat"),
-        ("DEFAULT", "heat_waitcondition_server_url", "heat"),
-        ("DEFAULT", "public_endpoint", "keystone"),
-        ("DEFAULT", "public_endpoint", "cinder"),
-        ("DEFAULT", "public_endpoint", "glance"),
-    ):
-        for one in configs(estate, kind):
-            found = one.option(section, name)
-            if found and _loopback(found.value):
-                yield Hit(found.place, f"[{section}] {name} = {found.value}")
+    for found, told, host in _for_users(estate):
+        if LOOPBACK.fullmatch(host):
+            yield Hit(found.place, told)
 
 
-def _loopback(address: str) -> bool:
+def one_console(estate: Estate) -> Iterable[Hit]:
+    """Addresses for users that lead to one of the controllers behind HAProxy."""
+    every = tuple(listeners(estate))
+    controllers = {server.host: listener for listener in every for server in listener.servers}
+    virtual = virtual_addresses(estate)
+    for found, told, host in _for_users(estate):
+        if host in controllers and host not in virtual and len(controllers) > 1:
+            yield Hit(found.place, told, (controllers[host].section.place,))
+
+
+def _host(address: str) -> str:
     try:
-        return bool(LOOPBACK.fullmatch(urlsplit(address).hostname or ""))
+        return urlsplit(address).hostname or ""
     except ValueError:
-        return False
+        return ""
 
 
 def one_ovn(estate: Estate) -> Iterable[Hit]:
@@ -258,5 +278,16 @@ RULES = (
         "Take it out; the default is true.",
         "power-cut on a machine with a DHCP agent",
         no_reschedule,
+    ),
+    Rule(
+        "SVC012",
+        Severity.ERROR,
+        "users are sent to one controller",
+        "The address goes to users and instances as it is written. When that controller is lost they have no "
+        "consoles, or whatever it is for, though others could serve them.",
+        "https://docs.openstack.org/nova/latest/admin/remote-console-access.html",
+        "Write the virtual IP, or the name that users know.",
+        "power-cut on that controller: consoles do not open",
+        one_console,
     ),
 )
