@@ -13,13 +13,16 @@ SHORTEST = 6
 """Characters of a secret that is hidden wherever it stands. A shorter one would hide half of what is said; it is hidden
 where it stands beside its name."""
 
+_WORDS = frozenset(("password", "secret", "secrete", "openstack", "changeme", "keystone", "controller"))
+"""What guides and hasty people write as passwords, and what is said of other things all the time."""
+
 _NAME = re.compile(
     r"(?i)(pass(word|wd|phrase|wort)?\d?|pwd|secret|token|cookie|credentials?|(auth|secret|encryption|encrypt|private|api|"
     r"hmac|metadata_proxy|access|shared)[-_.]?key|sst_auth|redis_auth|password_hash|secret[-_]key)$"
 )
 _ASSIGNED = re.compile(
     r"""(?i)(?P<head>["']?[\w.-]*?(?:pass(?:word|wd|phrase)?|secret|cookie|auth_key|encryption_key|secret_key|sst_auth|
-    admin_token|password_hash|shared_key|community)["']?\s*(?:=>|[=:,])\s*(?:<<)?["']?)(?P<secret>[^\s"',;>})\]]+)""",
+    admin_token|password_hash|shared_key|community)["']?\s*(?:=>|[=:]|,\s*(?=<<|"))\s*(?:<<)?["']?)(?P<secret>[^\s"',;>})\]]+)""",
     re.VERBOSE,
 )
 _BESIDE = re.compile(
@@ -37,7 +40,8 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\g<head>{HIDDEN}", text)
     for secret in secrets:
-        text = text.replace(secret, HIDDEN)
+        if secret in text:  # as a word of its own: what begins or ends within another one is that one's part
+            text = re.sub(rf"(?:(?<!\w)|(?<=-p)){re.escape(secret)}(?!\w)", HIDDEN, text)
     return text
 
 
@@ -50,7 +54,7 @@ def secrets_of(documents: Iterable[Document], unread: Iterable[Text]) -> list[st
     for text in unread:
         for pattern in _PATTERNS:
             found.update(match["secret"] for match in pattern.finditer(text.body))
-    return sorted((one for one in found if len(one) >= SHORTEST), key=len, reverse=True)
+    return sorted((one for one in found - _WORDS if len(one) >= SHORTEST), key=len, reverse=True)
 
 
 def _in(node: Node) -> Iterator[str]:
