@@ -234,6 +234,7 @@ def test_a_cib_may_not_bring_entities() -> None:
     bomb = '<!DOCTYPE cib [<!ENTITY a "b">]>\n<cib>&a;</cib>'
     assert unreadable("cib.xml", bomb).why == "a CIB has no document type"
     assert unreadable("cib.xml", "<cib>\n<configuration>\n</cib>").place.line == 3
+    assert lines("cib.xml", '<?xml version="1.0" encoding="latin-1"?>\n<cib>\ud800é</cib>') == []
 
 
 @given(

@@ -252,7 +252,7 @@ RULES = (
         "DRB007",
         Severity.ERROR,
         "two resources have the same device or port",
-        "Only one of the two comes up.",
+        "drbdadm refuses the whole configuration: neither of them comes up.",
         _MANUAL,
         "Give each resource a minor number and a port of its own.",
         "",
