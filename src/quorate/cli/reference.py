@@ -1,6 +1,6 @@
-"""Writes the reference of the cloud file, from its types: `python -m quorate.cli.reference` in the repository.
+"""Writes the generated pages of docs/reference: `python -m quorate.cli.reference` in the repository.
 
-A test fails while `docs/reference/cloud.md` or `docs/reference/cloud.schema.json` is not what this would write.
+The cloud file's, from its types; the audit's, from its rules. A test fails while one is not what this would write.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quorate.audit.judge import rules
+from quorate.audit.kinds import kinds
 from quorate.cli import files, render
 from quorate.model.schema import schema
+from quorate.report.audit import reference_page
 
 FOLDER = Path("docs/reference")
 _NAMES = {"networks": "NETWORK", "vips": "VIP", "controllers": "CONTROLLER", "addresses": "NETWORK"}
@@ -40,7 +43,7 @@ class Row:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write every file."""
     for name, text in written().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
         render.page(f"wrote {FOLDER / name}")
@@ -52,6 +55,7 @@ def written() -> dict[str, str]:
     return {
         "cloud.md": page(described),
         "cloud.schema.json": json.dumps(described, indent=2, ensure_ascii=False) + "\n",
+        "audit.md": reference_page(rules(), kinds()),
     }
 
 

@@ -41,6 +41,7 @@ _NEEDS = {
     "observe": ("program", "files", "observe", "serve"),
     "act": ("program", "files", "lease", "observe", "install", "act", "serve"),
     "lease": ("files", "lease", "serve"),
+    "gather": ("program", "files", "observe", "gather", "serve"),
 }
 _MARGIN = 10.0
 
@@ -88,6 +89,30 @@ class Leased(_Reply):
     holder: dict[str, str]
     remaining: float
     why: str
+
+
+class GatheredFile(_Reply):
+    """A file that a machine gave: its permissions, and its text, in which nothing is hidden."""
+
+    path: str
+    mode: int
+    text: str
+
+
+class NotGathered(_Reply):
+    """A file or folder that could not be read, and why."""
+
+    path: str
+    why: str
+
+
+class Gathered(_Reply):
+    """What a machine's configuration is. `packages`: versions of those that are installed, of those asked about."""
+
+    os: str
+    packages: dict[str, str]
+    files: tuple[GatheredFile, ...]
+    unread: tuple[NotGathered, ...]
 
 
 def observe_request(
@@ -154,6 +179,11 @@ def lease_request(
     return _request(body | {"holder": dict(holder or {})}, _MARGIN)
 
 
+def gather_request(names: str, packages: Sequence[str], root: str = "") -> Request:
+    """Ask for every file whose path `names` (a regular expression) is found in, and for versions of packages."""
+    return _request({"verb": "gather", "root": root, "names": names, "packages": list(packages)}, 3 * _MARGIN)
+
+
 def read_observed(host: str, completed: Completed) -> HostSeen:
     """Read the reply to `observe_request`. Unreachable: there is none that makes sense."""
     return _read(host, completed, HostSeen)
@@ -167,6 +197,11 @@ def read_acted(host: str, completed: Completed) -> Acted:
 def read_leased(host: str, completed: Completed) -> Leased:
     """Read the reply to `lease_request`. Unreachable: there is none that makes sense."""
     return _read(host, completed, Leased)
+
+
+def read_gathered(host: str, completed: Completed) -> Gathered:
+    """Read the reply to `gather_request`. Unreachable: there is none that makes sense."""
+    return _read(host, completed, Gathered)
 
 
 @cache

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[3] / "docs" / "reference"
 SECTIONS = [kind for kind in vars(cloud).values() if isinstance(kind, type) and issubclass(kind, cloud.Section)]
 
 
-@pytest.mark.parametrize("name", ["cloud.md", "cloud.schema.json"])
+@pytest.mark.parametrize("name", ["audit.md", "cloud.md", "cloud.schema.json"])
 def test_the_reference_is_current(name: str) -> None:
     current = (FOLDER / name).read_text(encoding="utf-8") == reference.written()[name]
     assert current, "run: python -m quorate.cli.reference"

@@ -2,8 +2,8 @@
 
 `request.py` sends the files that a verb needs, then one request as JSON on stdin; the reply is one line of JSON on
 stdout. serve.py reads and answers, program.py runs programs, files.py writes atomically and locks, and each verb is a
-file: observe.py, act.py (with install.py), lease.py. They import each other and the standard library only, and of that
-as little as they can: every import is paid on every look at every controller.
+file: observe.py, act.py (with install.py), lease.py, gather.py. They import each other and the standard library only,
+and of that as little as they can: every import is paid on every look at every controller.
 
 observe, all of it in parallel; what could not be seen, or not in the time that the caller has (the environment says
 it), is "unknown", and one that fails does not hurt the others. A question that begins with `python3 -c` is run by a
@@ -27,6 +27,13 @@ lease, who may act; its time is CLOCK_BOOTTIME, and one that has expired may be 
     → {"verb": "lease", "root": "", "do": "acquire" | "renew" | "release", "token": "TOKEN", "ttl": 30.0,
        "holder": {"operator": "ann@desk", …}, "steal_from": "" | "the token of an operator who is proved dead"}
     ← {"granted": false, "holder": {"operator": "bob@desk", …}, "remaining": 12.5, "why": "held by another run"}
+
+gather, reading only: the files whose paths a regular expression is found in, and the versions of packages::
+
+    → {"verb": "gather", "root": "", "names": "/haproxy.cfg$|…", "packages": ["haproxy", …]}
+    ← {"os": "debian-13", "packages": {"haproxy": "3.0.11-1"},
+       "files": [{"path": "/etc/haproxy/haproxy.cfg", "mode": 416, "text": "…"}],
+       "unread": [{"path": "/etc/nova/nova.conf", "why": "Permission denied"}]}
 
 What could not be answered at all: `{"error": "…"}`.
 

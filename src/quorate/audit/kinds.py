@@ -1,0 +1,84 @@
+"""Which file is what: every kind of every reader, found by scanning, and how a text becomes a document."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from quorate.audit import readers
+from quorate.audit.estate import Document, Text, Unread
+from quorate.audit.node import Node, Place
+
+_STAR = re.escape("*")
+Reader = Callable[[str, Callable[[int], Place]], Iterable[Node]]
+"""Reads a text into statements; the second argument makes the place of a line. Raises Unreadable."""
+
+
+class Unreadable(ValueError):
+    """A text is not what its name says. `line`: where, 0 where that is not known."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: the program that reads it, and how it is recognised.
+
+    `paths`: endings of paths, with `*` within one name; the more of a path it says, the sooner it is asked; `looks`:
+    what a text of that kind has in it (a regular expression), where a name says too little; "" accepts any.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    read: Reader
+    looks: str = ""
+
+
+@cache
+def kinds() -> tuple[Kind, ...]:
+    """Every kind there is."""
+    modules = (
+        importlib.import_module(f"{readers.__name__}.{one.name}") for one in pkgutil.iter_modules(readers.__path__)
+    )
+    return tuple(kind for module in modules for kind in getattr(module, "KINDS", ()))
+
+
+def kind_of(text: Text) -> Kind | None:
+    """Recognise a file by its path and, where several fit or the name says little, by what is in it."""
+    fitting = [
+        (pattern.count("/"), -pattern.count("*"), kind)
+        for kind in kinds()
+        for pattern in kind.paths
+        if _ending(pattern).search(text.path) and re.search(kind.looks, text.body, re.MULTILINE)
+    ]
+    return max(fitting, key=lambda one: one[:2])[2] if fitting else None
+
+
+@cache
+def names() -> str:
+    """The regular expression by which the path of any known kind of file is recognised, before it is opened."""
+    return "|".join(sorted({_ending(pattern).pattern for kind in kinds() for pattern in kind.paths}))
+
+
+@cache
+def _ending(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|/){re.escape(pattern).replace(_STAR, '[^/]*')}\Z")
+
+
+def read(text: Text, kind: Kind) -> Document | Unread:
+    """Read a text as that kind."""
+
+    def at(line: int) -> Place:
+        return Place(text.path, line, text.host)
+
+    try:
+        return Document(kind.name, text, Node(("",), at(0), tuple(kind.read(text.body, at))))
+    except Unreadable as error:
+        return Unread(at(error.line), error.why)

@@ -1,0 +1,1 @@
+"""Rules: one file a subject, with its rows (`RULES`). A row without a red and a green case fails the tests."""
