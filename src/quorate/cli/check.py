@@ -103,7 +103,7 @@ def command(
     unsure = uncounted(cloud)
     year = _year(site, systems, foresight, measured)
     if picture is not None:
-        _draw(picture, dependencies.picture(f"{cloud.cloud}: what rests on what", foresight, year[0]))
+        _draw(picture, dependencies.picture(f"{cloud.cloud}: what rests on what", foresight, year[0], unsure))
     data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses), "uncounted": unsure}
     said = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses, unsure))
     render.result(data | outlook.as_data(*year), output, lambda: "".join((*said, outlook.as_text(*year))))
