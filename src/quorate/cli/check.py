@@ -23,7 +23,6 @@ from quorate.model.cloud import Cloud
 from quorate.model.rules import Caution, warnings
 from quorate.model.schema import schema
 from quorate.report import dependencies
-from quorate.transport.ssh import connect
 
 SEED = 0
 """The same file is to be told the same."""
@@ -166,6 +165,8 @@ def _to_fill_in(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) ->
 
 def _tried(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:
     """Hold the files to what is installed: InvalidInput has what is wrong with them. Returns what nobody could say."""
+    from quorate.transport.ssh import connect  # noqa: PLC0415 - ssh takes time that a look at the file alone has not
+
     ways = {name: connect(cloud, name, cloud_file.absolute().parent) for name in cloud.names}
     tried = trials.run(site_of(cloud, systems), systems, ways, render.progress)
     wrong = [
