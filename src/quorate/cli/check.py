@@ -23,7 +23,6 @@ from quorate.model.cloud import Cloud
 from quorate.model.rules import Caution, warnings
 from quorate.model.schema import schema
 from quorate.report import dependencies
-from quorate.transport.ssh import connect
 
 SEED = 0
 """The same file is to be told the same."""
@@ -103,7 +102,7 @@ def command(
     unsure = uncounted(cloud)
     year = _year(site, systems, foresight, measured)
     if picture is not None:
-        _draw(picture, dependencies.picture(f"{cloud.cloud}: what rests on what", foresight, year[0]))
+        _draw(picture, dependencies.picture(f"{cloud.cloud}: what rests on what", foresight, year[0], unsure))
     data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses), "uncounted": unsure}
     said = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses, unsure))
     render.result(data | outlook.as_data(*year), output, lambda: "".join((*said, outlook.as_text(*year))))
@@ -166,6 +165,8 @@ def _to_fill_in(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) ->
 
 def _tried(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[Caution, ...]:
     """Hold the files to what is installed: InvalidInput has what is wrong with them. Returns what nobody could say."""
+    from quorate.transport.ssh import connect  # noqa: PLC0415 - ssh takes time that a look at the file alone has not
+
     ways = {name: connect(cloud, name, cloud_file.absolute().parent) for name in cloud.names}
     tried = trials.run(site_of(cloud, systems), systems, ways, render.progress)
     wrong = [

@@ -223,7 +223,7 @@ def pauses(
     found: dict[str, dict[str, float]] = {name: {} for name in does}
 
     @cache
-    def lasting(hits: tuple[Hit, ...], player: str) -> Mapping[str, float]:
+    def lasting(hits: tuple[Hit, ...], player: str) -> dict[str, float]:
         reacting = pauses_of(site, systems, dict.fromkeys(roles, player), hits)
         told = predict(tuple(does), uses, reacting, bounded=True)
         return {one.function: one.seconds for one in told if one.seconds and one.seconds > NOTICEABLE}

@@ -20,16 +20,20 @@ from quorate.report.words import lasting
 WIDTH = 1420
 MARGIN = 110
 """Pixels on the left, for what a row is called."""
-TOP = 70
+TOP = 80
 RED, AMBER, BLUE, TEXT, GREY, PALE = "#D55E00", "#8a6100", "#9fb4c4", "#1a1a1a", "#6b6b6b", "#f4f6f8"
 """Okabe and Ito's vermillion for what is wrong; a word always says the same."""
 ALONE, FALLS, SPARES, YEARLY = "single point of failure", "falls with", "would spare", " a year"
+LEGEND = (
+    f"{SPARES} …: that much of some function's downtime, if it and its like never failed; "
+    "lines lead to what is needed; times: expected downtime"
+)
 MUCH = 0.25
 """A share of a function's downtime that is worth a mark."""
 
 
-def picture(title: str, foresight: Foresight, told: Sequence[Expected]) -> str:
-    """Draw it as a stand-alone SVG file."""
+def picture(title: str, foresight: Foresight, told: Sequence[Expected], uncounted: Sequence[str] = ()) -> str:
+    """Draw it as a stand-alone SVG file. `uncounted`: networks of whose switches nobody knows."""
     alone = sorted(part for cut in foresight.cuts(1) for part in cut)
     falls = _falls(foresight, alone)
     systems = _systems(foresight, told, falls)
@@ -49,7 +53,7 @@ def picture(title: str, foresight: Foresight, told: Sequence[Expected]) -> str:
     body = [
         *_lines(foresight, {box.name: box for box in boxes}),
         *(text for box in boxes for text in _box(box, red=frozenset((*falls, *alone)))),
-        *_titles(title, [("systems", systems), ("controllers", hosts), ("shared", rest)], wrong=bool(alone)),
+        *_titles(title, [("systems", systems), ("controllers", hosts), ("shared", rest)], uncounted, wrong=bool(alone)),
     ]
     return "\n".join([head, f'<rect width="{WIDTH}" height="{height:.0f}" fill="white"/>', *body, "</svg>", ""])
 
@@ -174,12 +178,14 @@ def _face(line: str, red: frozenset[str], *, first: bool) -> str:
     return f'fill="{AMBER if SPARES in line else GREY}"'
 
 
-def _titles(title: str, rows: Sequence[tuple[str, Sequence[Box]]], *, wrong: bool) -> Iterator[str]:
+def _titles(
+    title: str, rows: Sequence[tuple[str, Sequence[Box]]], uncounted: Sequence[str], *, wrong: bool
+) -> Iterator[str]:
     yield f'<text x="{GAP_X}" y="28" fill="{TEXT}" font-size="16" font-weight="bold">{escape(title)}</text>'
     said = f"red: a {ALONE}, or what falls with one" if wrong else f"no {ALONE}"
-    said += f"; {SPARES} …: that much of some function's downtime, if it and its like never failed; lines lead to what "
-    said += "is needed; times: expected downtime"
-    yield f'<text x="{GAP_X}" y="48" fill="{GREY}">{escape(said)}</text>'
+    said += f", not counting the switches of {' and '.join(uncounted)}" if uncounted else ""
+    yield f'<text x="{GAP_X}" y="46" fill="{GREY}">{escape(said)}</text>'
+    yield f'<text x="{GAP_X}" y="61" fill="{GREY}">{escape(LEGEND)}</text>'
     for words, boxes in rows:
         if boxes:
             yield f'<text x="{GAP_X}" y="{boxes[0].y + LINE:.1f}" fill="{GREY}" font-weight="bold">{words}</text>'

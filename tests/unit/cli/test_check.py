@@ -188,7 +188,9 @@ def test_a_picture_is_written_where_it_is_wanted(tmp_path: Path) -> None:
     path = tmp_path / "cloud.svg"
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--picture", str(path)])
     assert (said.exit_code, f"wrote {path}" in said.stderr) == (0, True)
-    assert path.read_text(encoding="utf-8").startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    drawn = path.read_text(encoding="utf-8")
+    assert drawn.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert ">no single point of failure, not counting the switches of management<" in drawn
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--picture", str(tmp_path / "no" / "cloud.svg")])
     assert (said.exit_code, "cannot be written: No such file" in said.stderr) == (2, True)
 
