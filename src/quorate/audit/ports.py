@@ -32,6 +32,9 @@ APIS = {
 }
 """Services that answer HTTP and hold nothing: any of their servers does."""
 
+ANYBODY_S = frozenset((8000, 8080, 9001))
+"""Ports of APIs that other programs use as well: alone they tell nothing."""
+
 CONSOLES = {6080: "noVNC", 6082: "SPICE", 6083: "the serial console"}
 
 SERVICES = (

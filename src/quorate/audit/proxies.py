@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node, Place
+from quorate.audit.ports import ANYBODY_S
 
 _TIME = re.compile(r"(\d+)(us|ms|s|m|h|d)?$")
 _UNITS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, None: 1}
@@ -58,7 +59,7 @@ def address(text: str) -> Address | None:
     host, colon, port = text.rpartition(":")
     if not colon or not re.fullmatch(r"[-+]?\d*(-\d+)?", port):
         host, port = text, ""
-    return Address(host.strip("[]"), int(port) if port.isdigit() else None)
+    return Address(host.strip("[]"), int(port) if port.isdecimal() else None)
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,12 @@ class Way:
         return self.section.node.place
 
     def serves(self, port: int) -> bool:
-        """Whether it is for the service of that port: clients come there, or the servers are there."""
+        """Whether it is for the service of that port: the servers are there, or else clients come there.
+
+        Of a port that anybody may use, both.
+        """
         theirs = {server.address.port for server in self.section.servers}
-        return port in (theirs - {None} or self.ports)
+        return port in (theirs - {None} or self.ports) and (port not in ANYBODY_S or port in self.ports)
 
 
 def ways(estate: Estate) -> Iterator[Way]:

@@ -50,7 +50,7 @@ class Ring:
     def number(self, *path: str) -> int | None:
         """A number, None where there is none."""
         value = self.root.get(*path)
-        return int(value) if value.isdigit() else None
+        return int(value) if value.isdecimal() else None
 
 
 def rings(estate: Estate) -> Iterator[Ring]:

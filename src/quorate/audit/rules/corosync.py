@@ -48,7 +48,7 @@ def early_consensus(estate: Estate) -> Iterable[Hit]:
     """Clusters that begin anew before they could have agreed."""
     for ring in rings(estate):
         consensus, nodes = ring.root.last("totem", "consensus"), len(ring.nodes)
-        if consensus and consensus.value.isdigit() and nodes > 2:
+        if consensus and consensus.value.isdecimal() and nodes > 2:
             token = ring.number("totem", "token")
             coefficient = ring.number("totem", "token_coefficient")
             base = TOKEN_MS if token is None else token
@@ -63,7 +63,7 @@ def slow_token(estate: Estate) -> Iterable[Hit]:
     """Clusters that wait long before they miss somebody."""
     for ring in rings(estate):
         token = ring.root.last("totem", "token")
-        if token and token.value.isdigit() and int(token.value) >= LONG_TOKEN_MS:
+        if token and token.value.isdecimal() and int(token.value) >= LONG_TOKEN_MS:
             yield Hit(token.place, f"token: {token.value}")
 
 
@@ -154,7 +154,13 @@ def miscounted(estate: Estate) -> Iterable[Hit]:
     for ring in rings(estate):
         expected = ring.root.last("quorum", "expected_votes")
         own = [node.get("quorum_votes", default="1") for node in ring.nodes]
-        if expected and expected.value.isdigit() and own and all(vote.isdigit() for vote in own) and not ring.qdevice:
+        if (
+            expected
+            and expected.value.isdecimal()
+            and own
+            and all(vote.isdecimal() for vote in own)
+            and not ring.qdevice
+        ):
             votes = sum(int(vote) for vote in own)
             if int(expected.value) != votes:
                 yield Hit(expected.place, f"expected_votes: {expected.value}, while the nodes have {votes}")

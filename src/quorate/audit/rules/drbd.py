@@ -166,7 +166,7 @@ def _device(node: Node) -> str:
     """The minor number of `device minor N`, `device NAME minor N` or `device /dev/drbdN`."""
     digits = node.words[-1].removeprefix("/dev/drbd")
     numbered = "minor" in node.words or digits != node.words[-1]
-    return f"minor {digits}" if node.name == "device" and numbered and digits.isdigit() else ""
+    return f"minor {digits}" if node.name == "device" and numbered and digits.isdecimal() else ""
 
 
 def trusting_in_vain(estate: Estate) -> Iterable[Hit]:

@@ -154,7 +154,7 @@ def slow_to_notice(estate: Estate) -> Iterable[Hit]:
             inter = milliseconds(server.value("inter") or "2s") or 0
             fast = milliseconds(server.value("fastinter")) or inter
             fall = server.value("fall") or "3"
-            if server.has("check") and fall.isdigit() and inter + fast * (int(fall) - 1) >= SLOW_MS:
+            if server.has("check") and fall.isdecimal() and inter + fast * (int(fall) - 1) >= SLOW_MS:
                 seconds = (inter + fast * (int(fall) - 1)) / 1000
                 yield Hit(server.node.place, f"{section.name}: {server.name} is taken for well for {seconds:g} s")
                 break

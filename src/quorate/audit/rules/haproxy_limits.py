@@ -91,7 +91,13 @@ def more_than_all(estate: Estate) -> Iterable[Hit]:
         whole = root.last("global", "maxconn")
         for section in root.all("defaults", "frontend", "listen") if whole else ():
             own = section.last("maxconn")
-            if whole and own and whole.value.isdigit() and own.value.isdigit() and int(own.value) > int(whole.value):
+            if (
+                whole
+                and own
+                and whole.value.isdecimal()
+                and own.value.isdecimal()
+                and int(own.value) > int(whole.value)
+            ):
                 told = f"{' '.join(section.words)}: maxconn {own.value}, of {whole.value} for all"
                 yield Hit(own.place, told, (whole.place,))
 
@@ -149,7 +155,7 @@ def _first_probe_s(estate: Estate, host: str) -> int:
     """Give net.ipv4.tcp_keepalive_time of a machine."""
     settings = estate.merged("sysctl").get(host)
     said = settings.get("net.ipv4.tcp_keepalive_time") if settings else ""
-    return int(said) if said.isdigit() else KERNEL_KEEPALIVE_S
+    return int(said) if said.isdecimal() else KERNEL_KEEPALIVE_S
 
 
 RULES = (

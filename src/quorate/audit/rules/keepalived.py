@@ -133,7 +133,7 @@ def unheeded(estate: Estate) -> Iterable[Hit]:
         if said and one.version == "3":
             yield Hit(said.place, f"{one.name}: authentication with vrrp_version 3")
         elif said and len(said.value) > HEEDED and "$" not in said.value:
-            yield Hit(said.place, f"{one.name}: auth_pass has {len(said.value)} characters")
+            yield Hit(said.place, f"{one.name}: {len(said.value)} characters, of which {HEEDED} count")
 
 
 def strict(estate: Estate) -> Iterable[Hit]:

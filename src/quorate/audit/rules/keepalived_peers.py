@@ -100,7 +100,7 @@ RULES = (
         "They do not take each other's advertisements for their own: each holds the address, at the same time.",
         _MANUAL,
         "Give the instance one virtual_router_id on all controllers.",
-        "power-cut is not needed: two controllers answer for the VIP",
+        "",
         another_number,
     ),
     Rule(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from quorate.audit.cluster import Cluster, agent, clusters, said, setting
 from quorate.audit.estate import Document, Estate
 from quorate.audit.node import Node, Place
-from quorate.audit.ports import APIS, DATABASE, MESSAGES, SERVICES
+from quorate.audit.ports import ANYBODY_S, APIS, DATABASE, MESSAGES, SERVICES
 from quorate.audit.proxies import Address, is_address, sections, ways
 from quorate.audit.rule import Hit, Rule, Severity
 from quorate.audit.vrrp import vips
@@ -37,14 +37,14 @@ class Target:
 def _targets(document: Document) -> Iterator[Target]:
     """Addresses in the options of an OpenStack service that say where others are; names of hosts are left out."""
     for node in document.root.walk():
-        if len(node.words) == 2 and _CLIENT.match(node.name) and not node.name.startswith("bind"):
+        if len(node.words) == 2 and _CLIENT.match(node.name) and not node.name.startswith(("bind", "worker_self")):
             url = _URL.match(node.value)
             default = _DEFAULTS.get(url["scheme"] if url else node.name)
             for part in (url["rest"] if url else node.value).split(","):
                 host, colon, port = part.rpartition("@")[2].strip().rpartition(":")
                 host = (host if colon else port).strip("[]")
                 if is_address(host):
-                    yield Target(node, Address(host, int(port) if colon and port.isdigit() else default))
+                    yield Target(node, Address(host, int(port) if colon and port.isdecimal() else default))
 
 
 def _asked(estate: Estate) -> Iterator[Target]:
@@ -92,9 +92,7 @@ def _addresses(cluster: Cluster, group: Node) -> Iterable[Node]:
     return [member for member in _members(cluster, group) if member in cluster.vips]
 
 
-_ANYBODY_S = (8000, 8080, 9001)
-"""Ports that others use as well."""
-_OURS = SERVICES.keys() - _ANYBODY_S
+_OURS = SERVICES.keys() - ANYBODY_S
 
 
 def wrong_service(estate: Estate) -> Iterable[Hit]:
@@ -170,13 +168,18 @@ def _own(estate: Estate) -> set[str]:
 
 
 def closed_door(estate: Estate) -> Iterable[Hit]:
-    """URLs of APIs that lead to HAProxy's address, at a port where it does not listen. Others may listen for others."""
+    """URLs of APIs that lead to where HAProxy takes requests for APIs, at a port where it does not.
+
+    At a machine's own address its service may listen itself, and for other services, other programs.
+    """
     open_ports: dict[str, set[int | None]] = defaultdict(set)
     places: dict[str, Place] = {}
     for section in sections(estate):
         for found, node in section.binds:
             open_ports["" if found.anywhere else found.host].add(found.port)
-            places.setdefault(found.host, node.place)
+            if found.port in APIS:
+                places.setdefault(found.host, node.place)
+    own = {server.address.host for section in sections(estate) for server in section.servers}
     elsewhere = {
         said(setting(vip, "ip"))
         for cluster in clusters(estate)
@@ -187,7 +190,7 @@ def closed_door(estate: Estate) -> Iterable[Hit]:
         host, port = target.address.host, target.address.port
         there = open_ports[host] | open_ports[""]
         api = port in APIS and target.option.value.startswith("http")
-        if api and host in places and host not in elsewhere and port not in there:
+        if api and host in places and host not in elsewhere | own and port not in there:
             yield Hit(target.option.place, f"{target.option.name}: {host}:{port}", (places[host],))
 
 

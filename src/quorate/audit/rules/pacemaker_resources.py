@@ -63,7 +63,7 @@ def banned_for_ever(estate: Estate) -> Iterable[Hit]:
         for primitive in cluster.primitives:
             threshold = cluster.meta(primitive, "migration-threshold")
             timeout = cluster.meta(primitive, "failure-timeout")
-            if threshold.isdigit() and int(threshold) and _seconds(timeout or "0") == 0:
+            if threshold.isdecimal() and int(threshold) and _seconds(timeout or "0") == 0:
                 yield Hit(primitive.place, f"{primitive.words[1]}: migration-threshold={threshold}, no failure-timeout")
 
 

@@ -76,13 +76,13 @@ def port_taken(estate: Estate) -> Iterable[Hit]:
 
 def _range(text: str) -> tuple[int, int] | None:
     parts = text.split()
-    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdigit() for part in parts) else None
+    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdecimal() for part in parts) else None
 
 
 def _reserved(port: int, text: str) -> bool:
     for part in text.split(","):
         low, _, high = part.strip().partition("-")
-        if low.isdigit() and int(low) <= port <= int(high if high.isdigit() else low):
+        if low.isdecimal() and int(low) <= port <= int(high if high.isdecimal() else low):
             return True
     return False
 
