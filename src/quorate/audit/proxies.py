@@ -133,7 +133,7 @@ class Section:
     def binds(self) -> tuple[tuple[Address, Node], ...]:
         """Where it listens, each with its line."""
         nodes = [(words, node) for node in self.node.all("bind") for words in node.words[1:2]]
-        if self.node.name == "listen" and len(self.node.words) > 2:
+        if self.node.name == "listen" and len(self.node.words) > 2 and not _from(self.node):
             nodes.append((self.node.words[2], self.node))
         parts = [(part, node) for words, node in nodes for part in words.split(",")]
         return tuple((found, node) for part, node in parts if (found := address(part)))
@@ -168,20 +168,30 @@ def sections(estate: Estate) -> Iterator[Section]:
         named: dict[str, Node] = {}
         defaults: Node | None = None
         for node in root.inside:
+            above = named.get(_from(node))
             if node.name == "defaults":
-                defaults = node
-                named[node.words[1] if len(node.words) > 1 else ""] = node
+                defaults = Node(node.words, node.place, ((*above.inside, *node.inside) if above else node.inside))
+                named |= {node.words[1]: defaults} if len(node.words) > 1 else {}
             elif node.name in ("listen", "frontend", "backend"):
-                chosen = node.words[3] if len(node.words) > 3 and node.words[2] == "from" else None
-                yield Section(node, host, named.get(chosen, defaults) if chosen else defaults)
+                yield Section(node, host, above or defaults)
+
+
+def _from(node: Node) -> str:
+    """The name of the defaults that a section asks for."""
+    return node.words[3] if node.words[2:3] == ("from",) and len(node.words) > 3 else ""
 
 
 @dataclass(frozen=True)
 class Way:
-    """How clients come to servers: the section that has these, and where one gets in."""
+    """How clients come to servers: the section that has these, and those by which one gets in, itself if it listens."""
 
     section: Section
-    entrances: tuple[tuple[Address, Node], ...]
+    doors: tuple[Section, ...]
+
+    @property
+    def entrances(self) -> tuple[tuple[Address, Node], ...]:
+        """Where one gets in, each with its line."""
+        return tuple(bind for door in self.doors for bind in door.binds)
 
     @property
     def ports(self) -> frozenset[int]:
@@ -200,13 +210,12 @@ class Way:
 
 
 def ways(estate: Estate) -> Iterator[Way]:
-    """Every section that has servers, with the entrances of all that lead to it."""
+    """Every section that has servers, with all that lead to it."""
     everything = tuple(sections(estate))
     for section in everything:
         if section.servers:
             leading = [one for one in everything if one.host == section.host and section.name in targets(one)]
-            entrances = (*section.binds, *(bind for one in leading for bind in one.binds))
-            yield Way(section, entrances)
+            yield Way(section, tuple(one for one in (section, *leading) if one.binds))
 
 
 def targets(section: Section) -> dict[str, Node]:

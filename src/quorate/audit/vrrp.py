@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,12 @@ class Instance:
         return frozenset(one.name.partition("/")[0] for block in blocks for one in block.inside if _known(one))
 
     @property
+    def networks(self) -> frozenset[str]:
+        """The networks of its addresses, as far as their masks are said."""
+        entries = [one.name for block in self.node.all("virtual_ipaddress") for one in block.inside if "/" in one.name]
+        return frozenset(filter(None, map(_network, entries)))
+
+    @property
     def partial(self) -> bool:
         """Whether parts of it hold on some machines only, or come from variables: what is missing is not known then."""
         return any(not _known(node) for node in self.node.walk())
@@ -80,6 +87,14 @@ class Instance:
         """The vrrp_scripts that it tracks."""
         names = {entry.name for block in self.node.all("track_script") for entry in block.inside}
         return tuple(script for script in self.file.all("vrrp_script") if script.value in names)
+
+
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_interface(text).network
+    except ValueError:
+        return ""
+    return str(network) if network.num_addresses > 1 else ""
 
 
 def _known(node: Node) -> bool:

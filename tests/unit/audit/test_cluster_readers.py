@@ -144,6 +144,7 @@ location away all rule -inf: #uname eq ctl1
 location some { vip disk } 100: ctl1
 property cib-bootstrap-options: no-quorum-policy=ignore
 crm configure rsc_defaults resource-stickiness=100
+crm(live)configure# group more x
 params lost=1
 """
 XML = """<?xml version="1.0"?>
@@ -199,7 +200,9 @@ def test_what_crmsh_writes() -> None:
         "14   rsc|disk",
         "15 property|no-quorum-policy|ignore",
         "16 rsc_defaults|resource-stickiness|100",
-        "17 unknown|params|lost=1",
+        "17 group|more",
+        "17   member|x",
+        "18 unknown|params|lost=1",
     ]
 
 
@@ -231,6 +234,7 @@ def test_a_cib_may_not_bring_entities() -> None:
     bomb = '<!DOCTYPE cib [<!ENTITY a "b">]>\n<cib>&a;</cib>'
     assert unreadable("cib.xml", bomb).why == "a CIB has no document type"
     assert unreadable("cib.xml", "<cib>\n<configuration>\n</cib>").place.line == 3
+    assert lines("cib.xml", '<?xml version="1.0" encoding="latin-1"?>\n<cib>\ud800é</cib>') == []
 
 
 @given(

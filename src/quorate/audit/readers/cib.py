@@ -49,7 +49,7 @@ def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
 
 def _elements(text: str, at: Callable[[int], Place]) -> tuple[Node, ...]:
     tree = Tree(at)
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate("utf-8")
     parser.ordered_attributes = True
 
     def begin(tag: str, attributes: list[str]) -> None:
@@ -66,7 +66,7 @@ def _elements(text: str, at: Callable[[int], Place]) -> tuple[Node, ...]:
     parser.EndElementHandler = lambda _: tree.close(parser.CurrentLineNumber)
     parser.StartDoctypeDeclHandler = refuse
     try:
-        parser.Parse(text, True)
+        parser.Parse(text.encode(errors="replace"), True)
     except expat.ExpatError as error:
         raise Unreadable(error.lineno, f"no XML: {expat.ErrorString(error.code)}") from None
     return tree.nodes()

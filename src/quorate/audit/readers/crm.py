@@ -92,7 +92,8 @@ def _statements(text: str) -> Iterator[tuple[_Word, ...]]:
 
 
 def _without_command(words: list[_Word]) -> Iterator[tuple[_Word, ...]]:
-    start = 2 if [one.text for one in words[:2]] == ["crm", "configure"] else 0
+    typed = [one.text for one in words[:2]]
+    start = 2 if typed == ["crm", "configure"] else 1 if typed[0].startswith("crm(") else 0
     if words[start:]:
         yield tuple(words[start:])
 

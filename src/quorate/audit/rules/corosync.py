@@ -17,8 +17,8 @@ _CONFIG_C = "https://github.com/corosync/corosync/blob/main/exec/totemconfig.c"
 LONG_TOKEN_MS = 10_000
 OLD = ("amf", "aisexec", "service")
 """Sections of Corosync 1 that nothing reads any more."""
-FEWEST = 16
-"""Different characters of a key. A hexadecimal one has so many, one of corosync-keygen about a hundred."""
+FEWEST = 10
+"""Different characters of a key. Even a decimal number has so many, and what corosync-keygen makes about a hundred."""
 
 
 def _totem(ring: Ring) -> Place:
@@ -190,7 +190,7 @@ def key_in_the_open(estate: Estate) -> Iterable[Hit]:
         if key and (ring.mode is None or ring.mode & 0o044):
             yield Hit(key.place, "totem.key is in the file")
     for document in estate.of("corosync-key"):
-        if document.text.mode is not None and document.text.mode & 0o077:
+        if document.text.mode is not None and document.text.mode & 0o007:
             yield Hit(document.place, f"mode {document.text.mode:04o}")
         elif len(set(document.text.body.strip())) < FEWEST:
             yield Hit(document.place, "nothing that came out of corosync-keygen")

@@ -62,10 +62,11 @@ class Resource:
 
 
 def resources(estate: Estate) -> Iterator[Resource]:
-    """Every resource of every machine."""
+    """Every resource of every machine, but those on top of others, which copy to a place far away."""
     for host, root in estate.merged("drbd").items():
         for node in root.all("resource"):
-            yield Resource(node, host, root.all("common"))
+            if not node.all("stacked-on-top-of"):
+                yield Resource(node, host, root.all("common"))
 
 
 def unfenced(estate: Estate) -> Iterable[Hit]:
@@ -139,24 +140,33 @@ def on_its_way(estate: Estate) -> Iterable[Hit]:
 
 
 def the_same_twice(estate: Estate) -> Iterable[Hit]:
-    """Devices and ports that two resources have."""
+    """Devices and ports that two resources have on a machine."""
     seen: dict[tuple[str, str], tuple[Resource, Node]] = {}
     for one in resources(estate):
-        for found in one.node.walk():
-            port = found.value.rpartition(":")[2] if found.name == "address" else ""
-            key = ("port", port) if port else ("minor", _minor(found))
-            first, place = seen.setdefault((f"{one.host} {key[0]}", key[1]), (one, found)) if key[1] else (one, found)
-            if first.name != one.name:
-                yield Hit(found.place, f"{one.name} and {first.name}: {' '.join(found.words)}", (place.place,))
+        for machine in one.nodes:
+            said = [node for where in (machine, one.node) for node in _statements(where)]
+            for node, what in ((node, what) for node in said if (what := _device(node) or _port(node))):
+                first, place = seen.setdefault((f"{one.host} {machine.value}", what), (one, node))
+                if first.name != one.name:
+                    told = f"{one.name} and {first.name}, on {machine.value}: {' '.join(node.words)}"
+                    yield Hit(node.place, told, (place.place,))
 
 
-def _minor(node: Node) -> str:
-    if node.name != "device":
-        return ""
-    if "minor" in node.words[1:-1]:
-        return node.words[-1]
-    digits = node.value.removeprefix("/dev/drbd")
-    return digits if digits.isdigit() and digits != node.value else ""
+def _statements(block: Node) -> Iterator[Node]:
+    """The statements of a block and of its volumes."""
+    for part in (block, *block.all("volume")):
+        yield from part.inside
+
+
+def _port(node: Node) -> str:
+    return f"port {node.value.rpartition(':')[2]}" if node.name == "address" else ""
+
+
+def _device(node: Node) -> str:
+    """The minor number of `device minor N`, `device NAME minor N` or `device /dev/drbdN`."""
+    digits = node.words[-1].removeprefix("/dev/drbd")
+    numbered = "minor" in node.words or digits != node.words[-1]
+    return f"minor {digits}" if node.name == "device" and numbered and digits.isdigit() else ""
 
 
 def trusting_in_vain(estate: Estate) -> Iterable[Hit]:
@@ -242,7 +252,7 @@ RULES = (
         "DRB007",
         Severity.ERROR,
         "two resources have the same device or port",
-        "Only one of the two comes up.",
+        "drbdadm refuses the whole configuration: neither of them comes up.",
         _MANUAL,
         "Give each resource a minor number and a port of its own.",
         "",

@@ -97,7 +97,7 @@ def plain_check_of_tls(estate: Estate) -> Iterable[Hit]:
     """Ports that speak TLS, asked in plain HTTP."""
     for section in sections(estate):
         check = section.check
-        if check and check.words[1] == "httpchk":
+        if check and check.words[1] == "httpchk" and not section.said("http-check", "connect"):
             for server in section.servers:
                 port = server.value("port") or str(server.address.port or "")
                 if port == "443" and server.has("check") and not (server.has("check-ssl") or server.has("ssl")):

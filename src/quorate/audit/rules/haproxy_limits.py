@@ -33,11 +33,11 @@ GONE: Mapping[str, str] = {
 def short_for_databases(estate: Estate) -> Iterable[Hit]:
     """Timeouts that end connections which a database's clients keep for later."""
     for way in ways(estate):
-        if way.serves(DATABASE):
-            for what in ("client", "server"):
-                node, time = way.section.said("timeout", what), way.section.time(what)
-                if node and time is not None and 0 < time < HOUR_MS:
-                    yield Hit(node.place, f"{way.section.name}: timeout {what} {node.words[2]}", (way.place,))
+        sides = [*((door, "client") for door in way.doors), (way.section, "server")] if way.serves(DATABASE) else []
+        for section, what in sides:
+            node, time = section.said("timeout", what), section.time(what)
+            if node and time is not None and 0 < time < HOUR_MS:
+                yield Hit(node.place, f"{section.name}: timeout {what} {node.words[2]}", (section.node.place,))
 
 
 def endless(estate: Estate) -> Iterable[Hit]:
@@ -108,10 +108,11 @@ def nowhere(estate: Estate) -> Iterable[Hit]:
 
 def one_door_for_two(estate: Estate) -> Iterable[Hit]:
     """Addresses at which two sections listen."""
-    seen: dict[tuple[str, Address], tuple[Section, Node]] = {}
+    seen: dict[tuple[object, ...], tuple[Section, Node]] = {}
     for section in sections(estate):
         for found, node in section.binds:
-            first, place = seen.setdefault((section.host, found), (section, node))
+            card = node.words[node.words.index("interface") :][1:2] if "interface" in node.words else ()
+            first, place = seen.setdefault((section.host, found, card), (section, node))
             if first is not section and found.port:
                 told = f"{section.name}: {_told(found)}, where {first.name} listens"
                 yield Hit(node.place, told, (place.place,))
@@ -132,7 +133,9 @@ def too_late(estate: Estate) -> Iterable[Hit]:
     """Keep-alives whose first probe comes after the connection was ended for being idle."""
     for section in sections(estate):
         first = _first_probe_s(estate, section.host) * 1000
-        for word, side, idle in (("clitcpka", "client", "clitcpka-idle"), ("srvtcpka", "server", "srvtcpka-idle")):
+        sides = [("clitcpka", "client", "clitcpka-idle")] if section.node.name != "backend" else []
+        sides += [("srvtcpka", "server", "srvtcpka-idle")] if section.servers else []
+        for word, side, idle in sides:
             option = section.said("option", word) or section.said("option", "tcpka")
             time = section.time(side)
             inside = option is not None and option in section.node.inside

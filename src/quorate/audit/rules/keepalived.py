@@ -25,6 +25,19 @@ HEEDED = 8
 """Characters of auth_pass that count. (keepalived.conf(5).)"""
 
 
+def one_number_for_strangers(estate: Estate) -> Iterable[Hit]:
+    """One virtual_router_id in a network for instances of two machines that move different addresses."""
+    everything = [one for one in instances(estate) if one.vrid is not None and not one.node.all("unicast_peer")]
+    for number, one in enumerate(everything):
+        for other in everything[:number]:
+            apart = one.host != other.host and not one.vips & other.vips
+            said = one.node.last("virtual_router_id")
+            if said and apart and one.vrid == other.vrid and one.networks & other.networks:
+                told = f"{one.name} on {one.host} and {other.name} on {other.host}: {said.value}"
+                yield Hit(said.place, told, (other.node.place,))
+                break
+
+
 def one_number_twice(estate: Estate) -> Iterable[Hit]:
     """One virtual_router_id for two instances of an interface."""
     seen: dict[tuple[object, ...], Instance] = {}
@@ -142,6 +155,17 @@ def slow(estate: Estate) -> Iterable[Hit]:
 
 
 RULES = (
+    Rule(
+        "KAL020",
+        Severity.ERROR,
+        "machines that move different addresses use one virtual_router_id in a network",
+        "Each takes the advertisements of the other for its own: the one with the lower priority never takes its "
+        "addresses, which are then nowhere.",
+        _MANUAL,
+        "Give each set of addresses of a network a virtual_router_id of its own.",
+        "",
+        one_number_for_strangers,
+    ),
     Rule(
         "KAL002",
         Severity.ERROR,

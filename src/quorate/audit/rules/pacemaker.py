@@ -53,10 +53,11 @@ def not_there(estate: Estate) -> Iterable[Hit]:
 
 
 def no_statement(estate: Estate) -> Iterable[Hit]:
-    """Lines that crmsh does not know."""
+    """Lines that begin with what belongs to the statement before."""
     for cluster in clusters(estate):
         for node in cluster.root.all("unknown"):
-            yield Hit(node.place, " ".join(node.words[1:4]))
+            if "=" in node.words[1] or node.words[1] in ("params", "meta", "op", "operations", "utilization"):
+                yield Hit(node.place, " ".join(node.words[1:4]))
 
 
 def left_alone(estate: Estate) -> Iterable[Hit]:
@@ -166,8 +167,8 @@ RULES = (
     Rule(
         "PCM005",
         Severity.ERROR,
-        "a line that crmsh does not know",
-        "It refuses the line, and what was on it is missing. Most often the line before has lost its backslash.",
+        "a statement is broken off",
+        "The line before has lost its backslash: crmsh refuses this one, and what is on it is missing.",
         "https://crmsh.github.io/man/",
         "End every line of a statement but the last with a backslash.",
         "",
