@@ -81,7 +81,10 @@ def test_rabbitmq_conf() -> None:
         "3 default_pass|a # b",
         "5 heartbeat|60",
     ]
+    long = "a.query = '''{for,\n  # no comment\n}'''\nheartbeat = 60\n"
+    assert lines("rabbitmq.conf", long) == ["1 a.query|{for,\n# no comment\n}", "4 heartbeat|60"]
     assert unreadable("rabbitmq.conf", "heartbeat = 60\nlisteners.tcp.1\n")[0] == 2
+    assert unreadable("rabbitmq.conf", "heartbeat = 60\na = '''b\n")[0] == 2
 
 
 def test_what_systemd_keeps_for_rabbitmq_is_no_rabbitmq_conf() -> None:
@@ -90,15 +93,15 @@ def test_what_systemd_keeps_for_rabbitmq_is_no_rabbitmq_conf() -> None:
 
 def test_erlang_terms() -> None:
     body = (
-        "%% kept\n[\n {kernel, [{net_ticktime, 10}, {inet_dist_use_interface, {10,0,0,1}}]},\n"
+        "%% kept\n[\n {kernel, [{net_ticktime, 1_0}, {inet_dist_use_interface, {10,0,0,1}}]},\n"
         " {rabbit, [\n  {tcp_listen_options, [{nodelay, true}, {linger, {true, 0}},\n"
         "   {raw, 6, 18, <<10000:32/native>>}]}, % here as well\n"
         '  {default_user, <<"no\\"va">>}, {empty, []},\n'
-        "  {cluster_nodes, {['rabbit@a', 'rabbit@b'], disc}}\n ]}\n].\n"
+        "  {cluster_nodes, {['rabbit@a', 'rabbit@b'], disc}}\n ]},\n {auth, #{<<\"key\">> => 1, b => [c]}}\n].\n"
     )
     assert lines("advanced.config", body) == [
         "3 kernel",
-        "3   net_ticktime|10",
+        "3   net_ticktime|1_0",
         "3   inet_dist_use_interface",
         "3     10|0|0|1",
         "4 rabbit",
@@ -113,6 +116,10 @@ def test_erlang_terms() -> None:
         "8     |rabbit@a",
         "8     |rabbit@b",
         "8     |disc",
+        "10 auth",
+        "10   key|1",
+        "10   b",
+        "10     |c",
     ]
 
 
@@ -122,7 +129,7 @@ def test_erlang_terms() -> None:
         ("[{a, 1}]\n", 1),
         ("[\n{a, 1},\n{b 2}\n].", 3),
         ("[\n\n{a, 1}\n", 1),
-        ("[{a, #{b => 1}}].", 1),
+        ("[{a, #{b => 1}].", 1),
         ("[" * 300 + "]" * 300 + ".", 1),
         ("[{a, 'open}].", 1),
         ("}", 1),

@@ -1,8 +1,8 @@
 r"""Erlang terms: RabbitMQ's advanced.config, and rabbitmq.config as it was written before 3.7.
 
 A tuple becomes a node with its first element as the name; elements that are plain come next as words, a list's items
-are inside: `{rabbit, [{heartbeat, 60}]}.` is `("heartbeat", "60")` inside `("rabbit",)`. Atoms, strings and binaries
-are their text. (Erlang Reference Manual, Data Types; config(4).)
+are inside: `{rabbit, [{heartbeat, 60}]}.` is `("heartbeat", "60")` inside `("rabbit",)`; a map is a list of pairs.
+Atoms, strings and binaries are their text. (Erlang Reference Manual, Data Types; config(4).)
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _TOKENS = re.compile(
     r"""(?P<space>\s+|%[^\n]*)
     |(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
     |(?P<binary><<(?:[^">]|"(?:[^"\\]|\\.)*"|>(?!>))*>>)
-    |(?P<plain>[-+]?\d+(?:\#[0-9a-zA-Z]+|\.\d+(?:[eE][-+]?\d+)?)?|[a-zA-Z_][\w@]*)
-    |(?P<sign>[\[\]{}(),.|])""",
+    |(?P<plain>[-+]?\d[\d_]*(?:\#[0-9a-zA-Z]+|\.\d+(?:[eE][-+]?\d+)?)?|[a-zA-Z_][\w@]*)
+    |(?P<sign>\#\{|=>|[\[\]{}(),.|])""",
     re.VERBOSE | re.DOTALL,
 )
 _BINARY = re.compile(r'<<\s*"((?:[^"\\]|\\.)*)"\s*(?:/utf8)?\s*>>', re.DOTALL)
-_CLOSE = {"[": "]", "{": "}"}
+_CLOSE = {"[": "]", "{": "}", "#{": "}"}
 _DEEPEST = 100
 
 
@@ -73,6 +73,9 @@ def _term(tokens: list[_Token], here: int, at: Callable[[int], Place], depth: in
     close, parts, here = _CLOSE[token.text], list[Node](), here + 1
     while here < len(tokens) and not (tokens[here].sign and tokens[here].text == close):
         part, here = _term(tokens, here, at, depth + 1)
+        if token.text == "#{" and here < len(tokens) and tokens[here].text == "=>":
+            value, here = _term(tokens, here + 1, at, depth + 1)
+            part = _tuple([part, value], part.place)
         parts.append(part)
         if here < len(tokens) and tokens[here].sign and tokens[here].text in ",|":
             here += 1
@@ -81,7 +84,7 @@ def _term(tokens: list[_Token], here: int, at: Callable[[int], Place], depth: in
     if here >= len(tokens):
         raise Unreadable(token.line, f"{token.text!r} is never closed")
     place = at(token.line)
-    return (Node(("",), place, tuple(parts)) if close == "]" else _tuple(parts, place)), here + 1
+    return (_tuple(parts, place) if token.text == "{" else Node(("",), place, tuple(parts))), here + 1
 
 
 def _tuple(parts: list[Node], place: Place) -> Node:

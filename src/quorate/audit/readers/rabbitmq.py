@@ -1,4 +1,7 @@
-"""rabbitmq.conf: `key = value` a line. (RabbitMQ documentation, Configuration; cuttlefish's grammar.)"""
+"""rabbitmq.conf: `key = value` a line; since RabbitMQ 4.3 a value between three quotes goes on over lines.
+
+(RabbitMQ documentation, Configuration; cuttlefish's grammar.)
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,35 @@ from collections.abc import Callable, Iterator
 from quorate.audit.kinds import Kind, Unreadable
 from quorate.audit.node import Node, Place
 
+_LONG = "'''"
 _LINE = re.compile(r"(?P<key>[^\s=#]+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<value>[^#]*))\s*(?:#.*)?$")
 
 
 def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
     """Read one node a line: the whole key, with its dots, and the value."""
+    begun: Node | None = None
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
+        if begun is not None:
+            end = stripped.endswith(_LONG)
+            begun = Node((begun.name, f"{begun.value}\n{stripped.removesuffix(_LONG)}".strip()), begun.place)
+            if end:
+                yield begun
+                begun = None
+            continue
         if not stripped or stripped[0] == "#":
+            continue
+        key, _, rest = stripped.partition("=")
+        if rest.strip().startswith(_LONG) and rest.count(_LONG) == 1:
+            begun = Node((key.strip(), rest.strip().removeprefix(_LONG)), at(number))
             continue
         match = _LINE.match(stripped)
         if match is None:
             raise Unreadable(number, f"{stripped!r} is no `key = value`")
         value = match["value"].strip() if match["quoted"] is None else match["quoted"]
         yield Node((match["key"], value), at(number))
+    if begun is not None:
+        raise Unreadable(begun.place.line, f"the value of {begun.name} is never closed")
 
 
 KINDS = (

@@ -104,8 +104,8 @@ def _said(group: Iterable[Document], row: Option) -> Iterator[Said]:
     for document in group:
         node = document.root.last(row.section, row.name)
         if node is not None:
-            shown = f"hash {digest(node.value)}" if row.secret else node.value
-            yield Said(document.host, row.read(node.value), f"{row.name} = {shown}", node.place)
+            shown = f"hash {digest(node.value)} ({row.name})" if row.secret else f"{row.name} = {node.value}"
+            yield Said(document.host, row.read(node.value), shown, node.place)
 
 
 _CACHES = compared(

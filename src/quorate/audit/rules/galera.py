@@ -13,7 +13,7 @@ from quorate.audit.rule import Hit, Rule, Severity
 GUIDE = "https://mariadb.com/kb/en/configuring-mariadb-galera-cluster/"
 VARIABLES = "https://mariadb.com/kb/en/galera-cluster-system-variables/"
 _GROUPS = re.compile(r"(mysqld|server|mariadb|mariadbd|galera|client-server)(?:-(\d+\.\d+))?")
-_ROOT = re.compile(r"(?:^|/)(?:(?:etc|mysql|mariadb)/)?(my|mariadb)\.cnf$")
+_ROOT = re.compile(r"(?:(?:^|/)(?:etc|mysql|mariadb)/|^)(?:my|mariadb)\.cnf$")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Server:
     """What one mariadbd reads.
 
     `options`: of each name the one that counts, the last; `every`: all of them, in the order in which they are read;
-    `whole`: its first file was seen, and one below where that includes others, so that what is not said is not set.
+    `whole`: its first file was seen, and what that includes, so that what is not said is not set.
     """
 
     host: str
@@ -60,10 +60,15 @@ def servers(estate: Estate) -> Iterator[Server]:
         documents.sort(key=lambda one: (not _ROOT.search(one.text.path), one.text.path))
         groups = [group for one in documents for group in one.root.inside if _is_read(group.name, release)]
         every = tuple(option for group in groups for option in group.inside if not option.name.startswith("!"))
-        first = documents[0]
-        includes = any(node.name.startswith("!include") for node in first.root.walk() if node.words[0])
-        whole = bool(_ROOT.search(first.text.path)) and (not includes or len(documents) > 1)
-        yield Server(host, {option.name: option for option in every}, every, whole)
+        yield Server(host, {option.name: option for option in every}, every, _is_whole(documents))
+
+
+def _is_whole(documents: list[Document]) -> bool:
+    """Whether the first file is there, and something of everything that it includes."""
+    first, *others = documents
+    included = [node.value.rstrip("/").rpartition("/")[2] for node in first.root.walk() if "!include" in node.name]
+    seen = {part for other in others for part in other.text.path.split("/")}
+    return bool(_ROOT.search(first.text.path)) and seen.issuperset(included)
 
 
 def _is_read(group: str, release: tuple[int, ...] | None) -> bool:
@@ -124,7 +129,9 @@ def needless_accounts(estate: Estate) -> Iterable[Hit]:
         method = member.get("wsrep_sst_method", "rsync" if member.whole else "").lower()
         if "wsrep_sst_auth" in member.options and method.startswith("rsync"):
             account = member.get("wsrep_sst_auth").partition(":")[0]
-            yield Hit(member.options["wsrep_sst_auth"].place, f"wsrep_sst_auth of {account!r}, with {method}")
+            yield Hit(
+                member.options["wsrep_sst_auth"].place, f"the account {account!r} (wsrep_sst_auth), with {method}"
+            )
 
 
 def copies_as_root(estate: Estate) -> Iterable[Hit]:
@@ -132,7 +139,7 @@ def copies_as_root(estate: Estate) -> Iterable[Hit]:
     for member in members(estate):
         user, _, password = member.get("wsrep_sst_auth").partition(":")
         if user == "root" and password and not member.get("wsrep_sst_method").startswith("rsync"):
-            yield Hit(member.options["wsrep_sst_auth"].place, "wsrep_sst_auth = root:…")
+            yield Hit(member.options["wsrep_sst_auth"].place, "root (wsrep_sst_auth)")
 
 
 def query_cache(estate: Estate) -> Iterable[Hit]:

@@ -26,10 +26,12 @@ def users(estate: Estate, host: str) -> tuple[Node, ...]:
 
 
 def open_guest(estate: Estate) -> Iterable[Hit]:
-    """guest, let in from other machines; where definitions make the accounts, there is no guest unless they say so."""
+    """guest, let in from other machines; where something else makes the accounts, there is no guest."""
     for broker in brokers(estate):
-        made = users(estate, broker.host)
-        if made and all(user.get("name") != "guest" for user in made):
+        made = {user.get("name") for user in users(estate, broker.host)}
+        first = broker.find("default_user", "rabbit", "default_user")
+        made |= {first.value} if first else set()
+        if made and "guest" not in made:
             continue
         terms = broker.terms.last("rabbit", "loopback_users") if broker.terms else None
         if terms is not None and not terms.inside and not terms.value:
@@ -44,7 +46,7 @@ def guessed(estate: Estate) -> Iterable[Hit]:
     for broker in brokers(estate):
         password = broker.find("default_pass", "rabbit", "default_pass")
         if password is not None and password.value == "guest":
-            yield Hit(password.place, "default_pass is guest")
+            yield Hit(password.place, "guest (default_pass)")
     for document in estate.of("rabbitmq-definitions"):
         for kind in document.root.all("users"):
             for user in kind.inside:
@@ -57,17 +59,22 @@ def readable(estate: Estate) -> Iterable[Hit]:
     for document in estate.of("rabbitmq-definitions", "rabbitmq", "rabbitmq-terms"):
         secret = [node for node in document.root.walk() if node.name in ("password", "password_hash", "default_pass")]
         if secret and document.text.mode is not None and document.text.mode & 0o004:
-            yield Hit(document.place, f"mode {document.text.mode:04o}, with {secret[0].name} in it")
+            yield Hit(document.place, f"mode {document.text.mode:04o}, and in it {secret[0].name}")
 
 
 def shown_cookies(estate: Estate) -> Iterable[Hit]:
-    """A cookie as an argument of a process."""
+    """A cookie as an argument of a process, or in the CIB."""
     for broker in brokers(estate):
         for node in broker.env.inside if broker.env else ():
             if "ERLANG_COOKIE" in node.name and node.value:
                 yield Hit(node.place, f"{node.name}=•••")
             elif _COOKIE.search(node.value):
                 yield Hit(node.place, f"{node.name}={_COOKIE.sub('-setcookie •••', node.value)}")
+
+    for document in estate.of("pacemaker"):
+        for node in document.root.walk():
+            if "erlang_cookie" in node.words[:2] and node.words[-1] != "erlang_cookie":
+                yield Hit(node.place, "erlang_cookie, a parameter of a resource")
 
 
 def loose_cookies(estate: Estate) -> Iterable[Hit]:
@@ -104,7 +111,7 @@ def _has_tls(broker: Broker) -> bool:
 
 
 def undefined(estate: Estate) -> Iterable[Hit]:
-    """Definitions that give rights to an account, or in a virtual host, that they do not make."""
+    """Definitions that give rights to an account, or a policy to a virtual host, that they do not make."""
     for document in estate.of("rabbitmq-definitions"):
         root = document.root
         names = {
@@ -112,7 +119,7 @@ def undefined(estate: Estate) -> Iterable[Hit]:
             for kind in ("users", "vhosts")
             if root.all(kind)
         }
-        for kind in root.all("permissions", "topic_permissions", "policies", "queues", "exchanges", "bindings"):
+        for kind in root.all("permissions", "topic_permissions", "policies"):
             for item in kind.inside:
                 for key, plural in (("user", "users"), ("vhost", "vhosts")):
                     if plural in names and item.last(key) and item.get(key) not in names[plural]:
@@ -154,9 +161,9 @@ RULES = (
     Rule(
         "RMQ023",
         Severity.WARNING,
-        "the cookie is on a command line",
-        "Every user of the machine sees it in the list of processes. Who has it and reaches the nodes' port runs what "
-        "he likes on all of them.",
+        "the cookie is where others see it",
+        "An argument is in the list of processes, for every user of the machine; a parameter of a resource is in the "
+        "CIB and in its backups. Who has the cookie and reaches the nodes' port runs what he likes on all of them.",
         f"{DOCS}/clustering#erlang-cookie",
         "Write it into /var/lib/rabbitmq/.erlang.cookie, mode 0400, and take it out here.",
         "",
@@ -187,7 +194,8 @@ RULES = (
         "RMQ026",
         Severity.WARNING,
         "definitions name somebody who does not exist",
-        "Unless somebody made it by hand before, the import ends there: a node that loads them at boot does not start.",
+        "Unless somebody made it by hand before, the rights are not given: RabbitMQ says so in its log and goes on, "
+        "and clients are refused. A policy of a virtual host that does not exist applies to nothing.",
         f"{DOCS}/definitions",
         "Add the account or the virtual host to the same file, or correct the name.",
         "",
