@@ -29,7 +29,7 @@ ACCEPTED: dict[str, str] = {
     "MEM003": "controllers trust their network with the cache; who must not, keeps others off port 11211",
     "RMQ007": "of two controllers neither has a majority, whatever is written",
     "SEC008": "Quorate does not set up TLS for APIs on the management network",
-    "SVC007": "the operator brings the folder that all controllers share; `quorate status` tells one that is not the same",
+    "SVC007": "the operator brings the folder that all controllers share; `quorate status` looks",
 }
 """Findings that are true and that stay, by rule and file name, each with its reason."""
 
