@@ -20,7 +20,7 @@ demo: .venv/.ready packages
 # test_keystone_cache.py measures stalls to the millisecond: by itself, on a quiet machine (docs/operate/balancer.md).
 test: check packages
 	sh tools/packages.sh chromium chromium-driver
-	$(PY) -m pytest --no-skips --durations=40 tests/contract tests/property tests/model tests/real tests/golden tests/lab \
+	$(PY) -m pytest --no-skips --durations=40 tests/contract tests/property tests/model tests/real tests/golden tests/guides tests/lab \
 	  --ignore tests/lab/plane/test_keystone_cache.py
 
 check: lint types unit

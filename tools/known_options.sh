@@ -4,8 +4,9 @@
 #   tools/known_options.sh SCRATCH [RELEASE…]
 #
 # SCRATCH/RELEASE.txt is upper-constraints.txt of openstack/requirements for that release (branch stable/2025.1, or a
-# tag such as 2024.2-eol), PYTHON a Python that it runs on: 3.11, from 2026.2 on 3.12. Each gets an environment in SCRATCH of about 700 MB, and SCRATCH/known/RELEASE.json, what its
-# packages say; those that are there stay. Without RELEASE only the files are written anew.
+# tag such as 2024.2-eol), PYTHON a Python that it runs on: 3.11, from 2026.2 on 3.12. Each gets an environment in
+# SCRATCH of about 700 MB, and SCRATCH/known/RELEASE.json, what its packages say; those that are there stay. Without
+# RELEASE only the files are written anew.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(cd "$1" && pwd)

@@ -27,7 +27,7 @@ PATHS = sorted({path.replace("*", "x") for kind in kinds() for path in kind.path
 
 def bodies() -> list[tuple[str, str]]:
     """Every file of every rule's cases."""
-    found = {}
+    found: dict[tuple[str, str], None] = {}
     for path in sorted(CASES.glob("*.yaml")):
         content = YAML(typ="safe").load(path)
         for case in [*content.get("red", ()), *content.get("green", ())]:

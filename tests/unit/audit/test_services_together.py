@@ -20,7 +20,7 @@ rabbit_passwort = {SECRET}
 admin_token = {SECRET}
 [database]
 connection = mysql://nova:{SECRET}@10.0.0.11/nova
-max_retries = {SECRET}
+max_retries = for ever
 [keystone_authtoken]
 auth_url = http://10.0.0.10:5000
 admin_password = {SECRET}
@@ -41,8 +41,7 @@ def test_no_finding_shows_a_secret() -> None:
     assert not came.unread
     assert len(came.findings) > 15
     shown = "\n".join(one.hit.seen for one in came.findings)
-    # A number that is none is shown, as no password is one.
-    assert shown.count(SECRET[:12]) == shown.count(f"max_retries, '{SECRET}'") == 1
+    assert SECRET[:12] not in shown
 
 
 @pytest.mark.parametrize("kind", SERVICES)

@@ -65,5 +65,5 @@ def container(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
 KINDS = (
     Kind("memcached", ("memcached.conf", "memcached_*.conf"), read, r"^\s*-[a-zA-Z-]"),
     Kind("memcached", ("sysconfig/memcached", "default/memcached"), variables, r"^\s*(MEMCACHED_PARAMS|OPTIONS|PORT)="),
-    Kind("memcached", ("memcached.json",), container, r'"command"\s*:\s*"[^"]*memcached\b'),
+    Kind("memcached", ("memcached.json", "memcached/config.json"), container, r'"command"\s*:\s*"[^"]*memcached\b'),
 )

@@ -49,10 +49,12 @@ def alike(said: Iterable[Said]) -> Iterator[Hit]:
 
 def files(estate: Estate) -> Iterator[tuple[Document, ...]]:
     """The files of OpenStack's services that have the same name on several controllers, together."""
-    groups: dict[tuple[str, str], list[Document]] = {}
+    groups: dict[tuple[str, str, str], list[Document]] = {}
     for document in estate.documents:
         if document.kind in _KINDS:
-            groups.setdefault((document.kind, document.text.path.rpartition("/")[2]), []).append(document)
+            *_, folder, name = ["", *document.text.path.split("/")]
+            container = folder if folder.startswith(f"{document.kind}-") else ""  # of kolla: nova-api, nova-conductor
+            groups.setdefault((document.kind, container, name), []).append(document)
     yield from (tuple(group) for group in groups.values() if len({one.host for one in group}) > 1)
 
 

@@ -63,7 +63,8 @@ def missing_members(estate: Estate) -> Iterable[Hit]:
             for address in known.values()
             if listed and _is_address(address) and all(map(_is_address, listed)) and address not in listed
         ]
-        if absent or len(listed) == 1:
+        itself = len(everyone) == 1 and _is_in(member, listed)  # one member is a cluster, too
+        if absent or (len(listed) == 1 and not itself):
             lacks = f", without {', '.join(absent)}" if absent else ""
             place = member.options["wsrep_cluster_address"].place
             yield Hit(place, f"wsrep_cluster_address = {member.get('wsrep_cluster_address')}{lacks}")

@@ -59,7 +59,7 @@ def weak_secret(estate: Estate) -> Iterable[Hit]:
     for root in _settings(estate):
         found = root.last("SECRET_KEY")
         if found and len(found.words) == 2 and (len(found.value) < 16 or _sample(found.value)):
-            yield Hit(found.place, f"SECRET_KEY is a sample, or of {len(found.value)} characters")
+            yield Hit(found.place, f"a sample, or {len(found.value)} characters: SECRET_KEY")
 
 
 def _sample(key: str) -> bool:

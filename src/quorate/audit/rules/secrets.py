@@ -95,7 +95,7 @@ def on_command_line(estate: Estate) -> Iterable[Hit]:
     for document in estate.documents:
         for node in document.root.walk():
             if len(node.words) > 1 and (match := _COMMAND.search(node.value[:_COMMAND_LENGTH])):
-                yield Hit(node.place, f"{node.name}: {match[0].split()[0]} with a password among its arguments")
+                yield Hit(node.place, f"{node.name}: {match[0].split()[0]} is given a password")
 
 
 def heat_key(estate: Estate) -> Iterable[Hit]:
