@@ -29,7 +29,7 @@ def on(process: str, host: str) -> str:
 
 def singles() -> list[tuple[str, ...]]:
     """Every machine, and every process that stays dead."""
-    return [(host,) for host in HOSTS] + [(on(process, host),) for process in PROCESSES for host in HOSTS]
+    return [*((host,) for host in HOSTS), *((on(process, host),) for process in PROCESSES for host in HOSTS)]
 
 
 def doubles() -> list[tuple[str, ...]]:
