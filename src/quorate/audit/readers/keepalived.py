@@ -43,7 +43,15 @@ def read(text: str, at: Callable[[int], Place]) -> Iterable[Node]:
     return tree.nodes()
 
 
+def lines(text: str, at: Callable[[int], Place]) -> Iterable[Node]:
+    """Read a script that keepalived runs, for what it asks: a statement a line, comments left out."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield Node(("line", line.strip()), at(number))
+
+
 KINDS = (
+    Kind("keepalived-script", ("keepalived/*.sh", "keepalived/*/*.sh"), lines),
     Kind(
         "keepalived",
         ("keepalived.conf", "keepalived*.conf", "keepalived/*.conf", "keepalived/*/*.conf"),

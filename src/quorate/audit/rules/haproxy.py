@@ -93,6 +93,16 @@ def unnamed_health(estate: Estate) -> Iterable[Hit]:
             yield Hit(check.place, f"{way.section.name}: option httpchk")
 
 
+def rules_in_vain(estate: Estate) -> Iterable[Hit]:
+    """Rules of a check that is not that of the section."""
+    for section in sections(estate):
+        check = section.check.words[1] if section.check else ""
+        for word, option in (("http-check", "httpchk"), ("tcp-check", "tcp-check")):
+            rules = section.node.all(word)
+            if rules and section.servers and check != option:
+                yield Hit(rules[0].place, f"{section.name}: {word} without option {option}")
+
+
 def plain_check_of_tls(estate: Estate) -> Iterable[Hit]:
     """Ports that speak TLS, asked in plain HTTP."""
     for section in sections(estate):
@@ -307,5 +317,16 @@ RULES = (
         "Name the page: `option httpchk GET /healthcheck`.",
         "",
         unnamed_health,
+    ),
+    Rule(
+        "HAP023",
+        Severity.ERROR,
+        "rules of a check that HAProxy ignores",
+        "`http-check` counts only beside `option httpchk`, and `tcp-check` beside `option tcp-check`: HAProxy says so "
+        "in a warning, and tries no more than a connection to the port.",
+        f"{_MANUAL}#4.2-http-check%20send",
+        "Add `option httpchk` (or `option tcp-check`) to the section.",
+        "the service's -frozen fault: requests hang and the server stays UP",
+        rules_in_vain,
     ),
 )

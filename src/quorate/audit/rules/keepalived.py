@@ -84,6 +84,11 @@ def alive_or_not(estate: Estate) -> Iterable[Hit]:
                 yield Hit(command.place, f"{script.value}: {command.value}")
         for process in root.all("vrrp_track_process"):
             yield Hit(process.place, f"vrrp_track_process {process.value}: {process.get('process')}")
+    for document in estate.of("keepalived-script"):
+        if not any(_ASKS.search(node.value) for node in document.root.inside):
+            for node in document.root.inside:
+                if _PROCESS_ONLY.search(node.value):
+                    yield Hit(node.place, node.value)
 
 
 def nobody_looks(estate: Estate) -> Iterable[Hit]:
