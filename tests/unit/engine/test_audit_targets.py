@@ -70,7 +70,7 @@ ANY_FORM = pytest.mark.parametrize("form", [unpacked, packed_tar, packed_zip])
 @ANY_FORM
 def test_known_files_are_read_and_others_are_not(tmp_path: Path, form: Packer) -> None:
     folder = tmp_path / "cloud"
-    plant(folder, "c1/etc/haproxy/haproxy.cfg", "c2/etc/haproxy/haproxy.cfg", "c2/etc/shadow", "readme.md")
+    plant(folder, "c1/etc/haproxy/haproxy.cfg", "c2/etc/haproxy/haproxy.cfg", "c2/etc/shadow", "c2/etc/not-nova.conf")
     root = form(folder)
     came = read(root)
     assert below(root, came) == {"c1/etc/haproxy/haproxy.cfg": "c1", "c2/etc/haproxy/haproxy.cfg": "c2"}
