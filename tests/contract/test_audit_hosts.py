@@ -39,6 +39,11 @@ def test_a_host_gives_its_files_and_versions(sshd: Sshd) -> None:
     assert "python3-minimal" not in came.packages, "only what was asked about"
 
 
+def test_a_host_is_read_as_root_by_sudo_where_that_is_asked(sshd: Sshd) -> None:
+    (came,) = asked([sshd.transport(sudo=True)])
+    assert isinstance(came, Gathered)
+
+
 def test_a_host_that_is_silent_is_told_beside_one_that_answers(sshd: Sshd) -> None:
     sshd.know(sshd.host_key)
     stranger = sshd.transport()

@@ -126,7 +126,7 @@ def _tar_reader(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[int], 
 def _of_zip(archive: Path, stack: ExitStack) -> Iterator[tuple[str, Member]]:
     packed = stack.enter_context(zipfile.ZipFile(archive))
     for number, info in enumerate(packed.infolist()):
-        if info.is_dir():
+        if info.filename.endswith("/"):
             continue
         read = _zip_reader(packed, info)
         is_link = info.create_system == 3 and stat.S_ISLNK(info.external_attr >> 16)

@@ -25,7 +25,7 @@ from quorate.transport.ssh import SshTransport
 _HOST = re.compile(
     r"(?P<scheme>ssh://)?(?:(?P<user>[^@/:\s]+)@)?(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?/?"
 )
-_OWN = ("/etc", "/usr", "/var")
+_OWN = ("/etc/", "/usr/lib/", "/var/lib/")
 """Where this machine's own files are: elsewhere, a file's permissions are those of a copy."""
 _COMPONENTS = (
     "adjutant aodh barbican blazar ceilometer_central ceph_mon ceph_osd ceph_rgw ceph_mds ceph_nfs cinder_api "

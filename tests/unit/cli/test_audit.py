@@ -82,7 +82,7 @@ def test_every_rule_is_listed_and_explained() -> None:
     ("arguments", "said"),
     [
         ([], "say what to read"),
-        (["--explain", "HAP00"], "Did you mean HAP"),
+        (["--explain", "HAP00"], "Did you mean HAP0"),
         (["nowhere"], "no such file or folder"),
         ([".", "--release", "nova"], "KIND=VERSION"),
         (["--kolla", "nowhere"], "no such folder"),

@@ -70,7 +70,7 @@ ANY_FORM = pytest.mark.parametrize("form", [unpacked, packed_tar, packed_zip])
 @ANY_FORM
 def test_known_files_are_read_and_others_are_not(tmp_path: Path, form: Packer) -> None:
     folder = tmp_path / "cloud"
-    plant(folder, "c1/etc/haproxy/haproxy.cfg", "c2/etc/haproxy/haproxy.cfg", "c2/etc/shadow", "readme.md")
+    plant(folder, "c1/etc/haproxy/haproxy.cfg", "c2/etc/haproxy/haproxy.cfg", "c2/etc/shadow", "c2/etc/not-nova.conf")
     root = form(folder)
     came = read(root)
     assert below(root, came) == {"c1/etc/haproxy/haproxy.cfg": "c1", "c2/etc/haproxy/haproxy.cfg": "c2"}
@@ -100,6 +100,27 @@ def test_links_are_followed_inside_and_named_where_they_lead_outside(tmp_path: P
     assert sorted(why) == ["haproxy-gone.cfg", "haproxy-host.cfg", "haproxy-out.cfg", "haproxy-ring.cfg"]
     assert "outside" in why["haproxy-out.cfg"]
     assert not any("outside" in one.body for one in came.texts)
+
+
+@ANY_FORM
+def test_a_folder_that_is_a_link_is_looked_into_where_it_leads(tmp_path: Path, form: Packer) -> None:
+    folder = tmp_path / "cloud"
+    plant(folder, "c1/openstack/venvs/nova-31/etc/nova/nova.conf", "c1/etc/hosts", "c1/usr/x", text="[DEFAULT]\n")
+    (folder / "c1/etc/nova").symlink_to("/openstack/venvs/nova-31/etc/nova")
+    (folder / "c1/etc/glance").symlink_to("/somewhere/else")
+    root = form(folder)
+    came = read(root)
+    assert [Path(one.path).name for one in came.texts] == ["nova.conf"]
+    assert [(Path(one.place.path).name, "not given" in one.why) for one in came.unread] == [("glance", True)]
+
+
+@ANY_FORM
+def test_links_that_enable_or_mask_a_unit_are_no_files(tmp_path: Path, form: Packer) -> None:
+    folder = tmp_path / "cloud"
+    plant(folder, "c1/etc/systemd/system/own.service", "c1/etc/haproxy/haproxy.cfg", text="[Service]\n")
+    (folder / "c1/etc/systemd/system/masked.service").symlink_to("/dev/null")
+    (folder / "c1/etc/systemd/system/other.service").symlink_to("/usr/lib/systemd/system/other.service")
+    assert read(form(folder)).unread == ()
 
 
 def test_the_same_file_is_read_once(tmp_path: Path) -> None:

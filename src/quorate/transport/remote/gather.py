@@ -27,6 +27,7 @@ AROUND = {"usr", "var", "proc"}
 LARGEST = 4 << 20  # bytes of one file: no configuration is larger, and logs and databases are
 TOTAL = 24 << 20  # bytes of all of them, which have to fit into one reply of a controller
 ENTRIES = 300_000  # files and folders that are looked at
+SYSTEMD = "/systemd/"  # links there enable, mask or rename a unit, and say nothing of their own
 HOPS = 40  # links on the way to one file, as the kernel has it
 
 
@@ -44,12 +45,7 @@ def handle(request: Json) -> Json:
 def gather(root: str, names: str, total: int = TOTAL) -> Json:
     """Read every file below `root` whose path `names` (a regular expression) is found in, up to `total` bytes."""
     unread: list[Json] = []
-    links: dict[str, str | None] = {}
-    for path, link in walk(root, unread):
-        links[path] = link
-        if len(links) > ENTRIES:
-            unread.append({"path": root, "why": f"it holds more than {ENTRIES} files: the rest was not looked at"})
-            break
+    links = _everything(root, names, unread)
     found: list[Json] = []
     left = total
     for path, target in pick(links, names, root, unread):
@@ -64,11 +60,35 @@ def gather(root: str, names: str, total: int = TOTAL) -> Json:
     return {"files": found, "unread": unread}
 
 
-def walk(root: str, unread: list[Json]) -> Iterator[tuple[str, str | None]]:
-    """Every file and link below, by its path from there, and where a link leads. Links to folders are not gone into."""
-    folders = [""]
+def _everything(root: str, names: str, unread: list[Json]) -> dict[str, str | None]:
+    """Every file and link, also those of programs' folders that are links, as long as they do not lead outside."""
+    known = re.compile(names)
+    links: dict[str, str | None] = {}
+    walked: set[str] = set()
+    begin = [""]
+    while begin:
+        for path, link in walk(root, unread, begin, walked):
+            links[path] = link
+            if len(links) > ENTRIES:
+                unread.append({"path": root, "why": f"it holds more than {ENTRIES} files: the rest was not looked at"})
+                return links
+        folders = [path for path, link in links.items() if link is not None and _holds_known(path, known)]
+        targets = {follow(path, links, root) for path in folders}
+        begin = sorted(one for one in targets if one and one not in walked and os.path.isdir(os.path.join(root, one)))
+    return links
+
+
+def walk(root: str, unread: list[Json], begin: list[str], walked: set[str]) -> Iterator[tuple[str, str | None]]:
+    """Every file and link below these folders, by its path from `root`, and where a link leads.
+
+    Links to folders are not gone into. `walked`: the folders that were; none is walked twice.
+    """
+    folders = list(begin)
     while folders:
         folder = folders.pop()
+        if folder in walked:
+            continue
+        walked.add(folder)
         try:
             with os.scandir(os.path.join(root, folder)) as several:
                 entries = sorted(several, key=lambda one: one.name)
@@ -104,9 +124,16 @@ def pick(links: Mapping[str, str | None], names: str, root: str, unread: list[Js
     named in `unread`, as is one that leads nowhere.
     """
     known = re.compile(names)
-    wanted = sorted(path for path in links if known.search(f"/{root}/{path}"))
+    wanted = sorted(
+        path
+        for path, link in links.items()
+        if known.search(f"/{root}/{path}") and (link is None or SYSTEMD not in f"/{root}/{path}")
+    )
     chosen = {path for path in wanted if links[path] is None}
     yield from ((path, path) for path in wanted if path in chosen)
+    for path, link in links.items():
+        if link is not None and _holds_known(path, known) and not _is_there(path, links, root):
+            unread.append({"path": os.path.join(root, path), "why": f"a link to a folder that was not given: {link}"})
     for path in wanted:
         if links[path] is None:
             continue
@@ -118,6 +145,17 @@ def pick(links: Mapping[str, str | None], names: str, root: str, unread: list[Js
         elif target not in chosen:
             chosen.add(target)
             yield path, target
+
+
+def _holds_known(path: str, known: re.Pattern[str]) -> bool:
+    """Whether a folder of that name may be a program's: /etc/nova, where a deployer made it a link to another place."""
+    name = os.path.basename(path)
+    return "." not in name and any(known.search(f"/{path}/{name}.{ending}") for ending in ("conf", "cfg"))
+
+
+def _is_there(path: str, links: Mapping[str, str | None], root: str) -> bool:
+    target = follow(path, links, root)
+    return target is not None and any(other == target or other.startswith(f"{target}/") for other in links)
 
 
 def follow(path: str, links: Mapping[str, str | None], root: str) -> str | None:
