@@ -73,7 +73,7 @@ def _reasons(text: Text) -> dict[tuple[str, int], str]:
     """What may be ignored: by rule and line, the line of the comment itself or, where it stands alone, the next one."""
     found = {}
     for number, line in enumerate(text.body.splitlines(), 1):
-        if match := _IGNORE.search(line):
+        if match := _IGNORE.match(line):
             place = number if match["before"].strip() else number + 1
             for rule in match["rules"].split(","):
                 found[(rule, place)] = match["reason"].removesuffix("-->").strip()

@@ -14,6 +14,8 @@ from quorate.audit.estate import Document, Text, Unread
 from quorate.audit.node import Node, Place
 
 _STAR = re.escape("*")
+LONGEST = 10_000
+"""Characters of a line: nothing that people write has longer ones, and some expressions go over a line often."""
 Reader = Callable[[str, Callable[[int], Place]], Iterable[Node]]
 """Reads a text into statements; the second argument makes the place of a line. Raises Unreadable."""
 
@@ -32,13 +34,15 @@ class Kind:
     """A kind of file: the program that reads it, and how it is recognised.
 
     `paths`: endings of paths, with `*` within one name; the more of a path it says, the sooner it is asked; `looks`:
-    what a text of that kind has in it (a regular expression), where a name says too little; "" accepts any.
+    what a text of that kind has in it (a regular expression), where a name says too little; "" accepts any. `one_line`:
+    it may all stand in one line, as what programs write.
     """
 
     name: str
     paths: tuple[str, ...]
     read: Reader
     looks: str = ""
+    one_line: bool = False
 
 
 @cache
@@ -52,11 +56,13 @@ def kinds() -> tuple[Kind, ...]:
 
 def kind_of(text: Text) -> Kind | None:
     """Recognise a file by its path and, where several fit or the name says little, by what is in it."""
+    # Blank lines and indents are left out: expressions that allow for any number of them would try each number.
+    body = "\n".join(begun for line in text.body.splitlines() if (begun := line.lstrip()))
     fitting = [
         (pattern.count("/"), -pattern.count("*"), kind)
         for kind in kinds()
         for pattern in kind.paths
-        if _ending(pattern).search(text.path) and re.search(kind.looks, text.body, re.MULTILINE)
+        if _ending(pattern).search(text.path) and re.search(kind.looks, body, re.MULTILINE)
     ]
     return max(fitting, key=lambda one: one[:2])[2] if fitting else None
 
@@ -78,6 +84,9 @@ def read(text: Text, kind: Kind) -> Document | Unread:
     def at(line: int) -> Place:
         return Place(text.path, line, text.host)
 
+    for number, line in enumerate(text.body.splitlines(), 1):
+        if len(line) > LONGEST and not kind.one_line:
+            return Unread(at(number), f"the line has more than {LONGEST} characters")
     try:
         return Document(kind.name, text, Node(("",), at(0), tuple(kind.read(text.body, at))))
     except Unreadable as error:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 from quorate.audit.estate import Document, Text
+from quorate.audit.kinds import LONGEST
 from quorate.audit.node import Node
 
 HIDDEN = "•••"
+SHOWN = 2_000
+"""Characters of what was seen: the rest of a longer one says nothing more."""
 SHORTEST = 6
 """Characters of a secret that is hidden wherever it stands. A shorter one would hide half of what is said; it is hidden
 where it stands beside its name."""
@@ -21,7 +25,7 @@ _NAME = re.compile(
     r"hmac|metadata_proxy|access|shared)[-_.]?key|sst_auth|redis_auth|password_hash|secret[-_]key)$"
 )
 _ASSIGNED = re.compile(
-    r"""(?i)(?P<head>["']?[\w.-]*?(?:pass(?:word|wd|phrase)?|secret|cookie|auth_key|encryption_key|secret_key|sst_auth|
+    r"""(?i)(?P<head>(?<![\w.-])[\w.-]*?(?:pass(?:word|wd|phrase)?|secret|cookie|auth_key|encryption_key|secret_key|sst_auth|
     admin_token|password_hash|shared_key|community)["']?\s*(?:=>|[=:]|,\s*(?=<<|"))\s*(?:<<)?["']?)(?P<secret>[^\s"',;>})\]]+)""",
     re.VERBOSE,
 )
@@ -36,12 +40,13 @@ _PATTERNS = (_ADDRESS, _ASSIGNED, _BESIDE, _ATTACHED)
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
-    """Hide what stands where a secret stands, and these."""
-    for pattern in _PATTERNS:
-        text = pattern.sub(rf"\g<head>{HIDDEN}", text)
+    """Hide what stands where a secret stands, and these. Of a long text, its beginning."""
     for secret in secrets:
         if secret in text:  # as a word of its own: what begins or ends within another one is that one's part
             text = re.sub(rf"(?:(?<!\w)|(?<=-p)){re.escape(secret)}(?!\w)", HIDDEN, text)
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    for pattern in _PATTERNS:
+        text = pattern.sub(rf"\g<head>{HIDDEN}", text)
     return text
 
 
@@ -52,8 +57,8 @@ def secrets_of(documents: Iterable[Document], unread: Iterable[Text]) -> list[st
         for node in document.root.walk():
             found.update(_in(node))
     for text in unread:
-        for pattern in _PATTERNS:
-            found.update(match["secret"] for match in pattern.finditer(text.body))
+        for line, pattern in product(text.body.splitlines(), _PATTERNS):
+            found.update(match["secret"] for match in pattern.finditer(line[:LONGEST]))
     return sorted((one for one in found - _WORDS if len(one) >= SHORTEST), key=len, reverse=True)
 
 
@@ -74,7 +79,7 @@ def _in(node: Node) -> Iterator[str]:
         if sign and _NAME.search(name):
             yield value.strip("\"'")
     for pattern in _PATTERNS:
-        yield from (match["secret"] for match in pattern.finditer(" ".join(node.words)))
+        yield from (match["secret"] for match in pattern.finditer(" ".join(node.words)[:LONGEST]))
 
 
 def _said_name(node: Node) -> str:

@@ -95,6 +95,7 @@ KINDS = (
         ("definitions.json", "rabbitmq/*.json", "*definitions*.json"),
         read,
         r'"(vhosts|users|policies|exchanges|rabbitmq?_version)"\s*:',
+        one_line=True,
     ),
     Kind("galera-health", ("quorate-galera-health.json",), read),
 )

@@ -1,0 +1,44 @@
+"""Text that nobody wrote by hand is bounded: it is named as not read, or read in its size, and never hangs an audit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from quorate.audit.estate import Document, Text, Unread
+from quorate.audit.judge import audit, estate_of
+from quorate.audit.kinds import LONGEST
+from quorate.audit.secrets import HIDDEN, SHOWN, masked
+
+
+def test_a_line_that_is_too_long_is_named() -> None:
+    found = estate_of([Text("nova.conf", f"[DEFAULT]\nfirst = 1\n{'a' * (LONGEST + 1)} = 1\n")], {})
+    assert found.documents == ()
+    (one,) = found.unread
+    assert (one.place.line, one.why) == (3, f"the line has more than {LONGEST} characters")
+
+
+def test_what_programs_write_may_stand_in_one_line() -> None:
+    users = [{"name": f"user{number}", "password_hash": "x" * 40, "tags": ""} for number in range(1000)]
+    found = estate_of([Text("definitions.json", json.dumps({"users": users}))], {})
+    assert [document.kind for document in found.documents] == ["rabbitmq-definitions"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "text", ["\n" * 500_000, "a" * 500_000, "password" * 60_000, f"# {'!' * 500_000}", "," * 500_000, " a=" * 150_000]
+)
+@pytest.mark.parametrize("path", ["haproxy.cfg", "nova.conf", "my.cnf", "corosync.conf", "keepalived.conf", "x.sql"])
+def test_no_text_hangs_it(path: str, text: str) -> None:
+    body = f"listen a\n[DEFAULT]\n[mysqld]\ntotem {{\n}}\nvrrp_instance a {{\n}}\n{text}"
+    came = audit([Text(path, body)], {})
+    assert all(isinstance(one, Unread) for one in came.unread)
+    assert all(isinstance(one, Document) for one in came.read)
+
+
+def test_a_secret_that_is_cut_off_does_not_show() -> None:
+    secret = "s3cret-of-this-test"
+    shown = masked(f"{'x' * (SHOWN - 8)} {secret}", [secret])
+    assert "s3c" not in shown
+    assert HIDDEN in shown
