@@ -46,6 +46,7 @@ ALLOWED_OF_OURS = (
     "quorate.model",
     "quorate.errors",
     "quorate.balancer.config",
+    "quorate.balancer.registers",
     "quorate.balancer.ring",
 )
 

@@ -71,19 +71,21 @@ def _ended(process: Process, host: str, hold: float) -> Fault:
     return replace(
         killed(process, host, hold),
         summary=f"{process.word} on {host} is killed, and nobody starts it again",
-        set_up=(shell(host, _STAYS, folder),),
+        set_up=(shell(host, _STAYS, folder, process.unit),),
         tear_down=(shell(host, _MAY_COME_BACK, folder),),
     )
 
 
+# Of all drop-ins, wherever they lie, the one whose name comes last has the last word.
 _STAYS = """\
 mkdir -p "$1"
-printf '[Service]\\nRestart=no\\n' > "$1/quorate-drill-loss.conf"
+printf '[Service]\\nRestart=no\\n' > "$1/zz-quorate-drill-loss.conf"
 systemctl daemon-reload
+[ "$(systemctl show --property=Restart --value "$2")" = no ]
 """
 
 _MAY_COME_BACK = """\
-rm -f "$1/quorate-drill-loss.conf"
+rm -f "$1/zz-quorate-drill-loss.conf"
 rmdir "$1" 2>/dev/null || :
 systemctl daemon-reload
 """

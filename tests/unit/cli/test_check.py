@@ -62,7 +62,7 @@ def test_warnings_have_reasons_and_exit_code_0(tmp_path: Path) -> None:
 def test_what_is_lost_with_what() -> None:
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
     assert "\nno single point of failure among 33 parts\nnot counted: the switches of management; is " in said.stdout
-    assert "\n84 pairs of parts, lost at once, stop something" in said.stdout
+    assert "\n105 pairs of parts, lost at once, stop something" in said.stdout
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2"])
     told = "galera stops, and 1 more that need them: nobody can write a row, read a row, issue a token, and 1 more such"
     assert f"\ncontroller1 + mariadb on controller2: {told} things\n" in said.stdout
@@ -103,8 +103,8 @@ def test_a_rack_that_holds_a_majority_is_named_with_what_to_do(tmp_path: Path) -
     domains = "failure_domains:\n  rack-a: [controller1, controller2]\n  rack-b: [controller3]\n"
     path.write_text(MINIMAL.read_text(encoding="utf-8") + domains, encoding="utf-8")
     said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
-    assert "single point of failure: rack-a: corosync, galera stop, and 2 more that need them: " in said.stdout
-    assert "nobody can write a row, read a row, reach the virtual IP, and 2 more such things; no fail" in said.stdout
+    assert "single point of failure: rack-a: corosync, galera, cache stop, and 2 more that need them: " in said.stdout
+    assert "nobody can write a row, read a row, use the cache, and 3 more such things; no fail" in said.stdout
 
 
 def test_disks_that_are_lost_take_what_is_kept_along() -> None:

@@ -14,7 +14,7 @@ impact.py   what a switch of the engine does to what is cached, and whom it cann
 
 from quorate.core.system import Function, System
 from quorate.systems.cache.config import CacheSpec, endpoints, warnings
-from quorate.systems.cache.drills import DRILLS
+from quorate.systems.cache.drills import DRILLS, stands
 from quorate.systems.cache.engines import resources
 from quorate.systems.cache.impact import form, impact
 from quorate.systems.cache.judge import judge, settling
@@ -36,6 +36,7 @@ SYSTEM: System[CacheSpec, CacheView] = System(
     warnings=warnings,
     settling=settling,
     impact=impact,
-    functions=lambda _spec, _site: (Function("cache", "read what is cached"),),
+    functions=lambda _spec, _site: (Function("cache", "use the cache"),),
     drills=DRILLS,
+    stands=stands,
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from quorate.balancer.registers import quorum
 from quorate.core.drill import Drills, Process, Roles
 from quorate.core.failure import Pause, Stage
 from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.foresight import member, process, up
 from quorate.core.system import Site
+from quorate.core.tree import AtLeast, Formula, every, some
 from quorate.systems.cache.config import PROXIES, CacheSpec
 from quorate.systems.cache.engines import UNITS
 from quorate.systems.cache.workloads import workloads
@@ -27,6 +30,18 @@ def processes(spec: CacheSpec, _site: Site) -> Sequence[Process]:
     """Engines without a daemon have nothing that could be hit; the others listen on the loopback."""
     watchdog = WATCHDOG if spec.engine == "quorate" else 0.0
     return (Process(PART, UNITS[spec.engine], watchdog=watchdog),) if spec.engine in PROXIES else ()
+
+
+def stands(spec: CacheSpec, site: Site) -> Formula:
+    """The engine on any controller; our own also wants a quorum of the servers.
+
+    Without it nobody could say what is old: every read is a miss, and nothing is stored (decision 8).
+    """
+    hosts = site.cloud.names
+    daemons = [some(*(every(up(host), process(one.unit, host)) for host in hosts)) for one in processes(spec, site)]
+    servers = [member("cache-servers", host) for host in hosts]
+    known = AtLeast(quorum(len(servers)), tuple(servers))
+    return every(*daemons, known) if spec.engine == "quorate" else every(*daemons)
 
 
 def reacts(spec: CacheSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
