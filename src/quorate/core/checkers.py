@@ -294,12 +294,16 @@ _WORD = {True: "it works", False: "it works for nobody", None: "it works now and
 
 
 def _works(record: Record, function: str, end: float) -> bool | None:
-    """Whether it works for some client, without a failure; None: only now and then."""
+    """Whether it works for some client, without a failure; None: only now and then. A miss shows nothing of a cache."""
     some = False
     for client in record.header.workloads:
         if client.function != function:
             continue
-        tried = [one for one in record.operations.get(client.name, ()) if end - LASTING <= one.start and one.end <= end]
+        tried = [
+            one
+            for one in record.operations.get(client.name, ())
+            if end - LASTING <= one.start and one.end <= end and one.facts.get("version", 0) is not None
+        ]
         done = [one for one in tried if one.outcome == "ok"]
         if done and len(done) == len(tried):
             return True

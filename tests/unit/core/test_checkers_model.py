@@ -60,3 +60,11 @@ def test_a_record_that_ends_before_the_heal_is_unknown() -> None:
     found = check_model(lost({"cache": True}, marks=[Mark(name="inject", at=5.0)]))
     assert found is not None
     assert found.level == "unknown"
+
+
+def test_a_cache_that_only_misses_and_stores_nothing_has_stopped() -> None:
+    told = cached((12.5, "get", None), (14.0, "get", None))
+    refused = [Operation(at, at + 0.01, "failed", "NOT_STORED", {"key": "a", "kind": "set"}) for at in (12.6, 13.0)]
+    found = check_model(lost({"cache": False}, operations={"cache@controller2": [*told, *refused]}))
+    assert found is not None
+    assert found.level == "ok"
