@@ -276,11 +276,12 @@ def check_model(record: Record) -> Finding | None:
     end = record.mark("heal")
     if end is None:
         return _finding("model", "unknown", "the record ends before the heal")
-    seen = {function: _works(record, function, end) for function in record.header.stands}
+    said = {function: stands for function, stands in record.header.stands.items() if stands is not None}
+    seen = {function: _works(record, function, end) for function in said}
     wrong = [
-        f"{function}: {_WORD[works]}, though by the model it {'works' if record.header.stands[function] else 'stops'}"
+        f"{function}: {_WORD[works]}, though by the model it {'works' if said[function] else 'stops'}"
         for function, works in seen.items()
-        if works is not record.header.stands[function]
+        if works is not said[function]
     ]
     if wrong:
         return _finding(

@@ -72,10 +72,19 @@ class Foresight:
         found = works((one.does for one in self.functions), self.formulas, frozenset(lost))
         return tuple(does for does, still in found.items() if not still)
 
-    def standing(self, lost: Iterable[str]) -> dict[str, bool]:
-        """Whether each function, by its name in drills, works while all these are lost."""
-        denied = self.denied(lost)
-        return {one.name: one.does not in denied for one in self.functions}
+    def standing(self, lost: Iterable[str]) -> dict[str, bool | None]:
+        """Whether each function, by its name in drills, works while all these are lost; None: it may, for a while."""
+        gone = frozenset(lost)
+        denied = self.denied(gone)
+        return {
+            one.name: None if one.does in denied and self._lingers(one, gone) else one.does not in denied
+            for one in self.functions
+        }
+
+    def _lingers(self, one: Function, lost: frozenset[str]) -> bool:
+        """Whether it would work if those were there whom it can do without for a while."""
+        spared = {system: every() for kind in one.lingers if isinstance(system := self.formulas[offered(kind)], str)}
+        return bool(spared) and works([one.does], {**self.formulas, **spared}, lost)[one.does]
 
     def stopped(self, lost: Iterable[str]) -> tuple[str, ...]:
         """The systems that do not work while all these are lost."""

@@ -86,7 +86,8 @@ class Header(_Line):
 
     `objectives`: seconds for each key that a client names. `within`: the cloud is built to survive this.
     `watched`: addresses whose holders were watched on the wire; an address that is not among them is unknown.
-    `stands`: whether each function works while the fault lasts, by the model; empty, where what was lost may come back.
+    `stands`: whether each function works while the fault lasts, by the model (null: it may, for a while, by what is
+    cached); empty, where what was lost may come back.
     """
 
     what: Literal["header"] = "header"
@@ -106,7 +107,7 @@ class Header(_Line):
     predictions: tuple[PredictionLine, ...]
     vips: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
-    stands: dict[str, bool] = Field(default_factory=dict)
+    stands: dict[str, bool | None] = Field(default_factory=dict)
 
 
 class OperationLine(_Line):

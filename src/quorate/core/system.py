@@ -160,7 +160,8 @@ class Function:
 
     `name`: what drills call it, who has a client for most. `does`: the same in users' words. `units`: the processes of
     the system that it needs, each on any controller, with these kinds of endpoints (`needs`); none: it needs all that
-    the system is and needs. It also needs the functions that it rests on (`Drills.uses`), and `beyond`.
+    the system is and needs. It also needs the functions that it rests on (`Drills.uses`), and `beyond`. `lingers`:
+    kinds of endpoints without which it goes on for a while, by what is cached: a drill may see it work.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Function:
     units: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     beyond: tuple[Formula, ...] = ()
+    lingers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

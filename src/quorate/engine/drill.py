@@ -315,7 +315,7 @@ def _header(this: _Run, fault: Fault, vips: Sequence[str]) -> Header:
     )
 
 
-def _standing(op: apply.Operation, fault: Fault) -> dict[str, bool]:
+def _standing(op: apply.Operation, fault: Fault) -> dict[str, bool | None]:
     """What the model says of those functions that some client exercises, while parts are gone for good."""
     if not fault.parts:
         return {}

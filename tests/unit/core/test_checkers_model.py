@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from quorate.core.checkers import check_model
@@ -10,7 +12,7 @@ from records import cached, header, record, written
 QUIET = cached((1.0, "get", 1), (12.5, "get", 1), (14.0, "get", 1))
 
 
-def lost(stands: dict[str, bool], **changes: object) -> Record:
+def lost(stands: Mapping[str, bool | None], **changes: object) -> Record:
     """Healed at 15 s; of the database nothing was acknowledged from 5 s on, a cache's client had three reads."""
     operations = {"database_write": written(down=(5.0, 20.0)), "cache@controller2": QUIET}
     return record(header=header(stands=stands), **{"operations": operations, **changes})
@@ -66,5 +68,12 @@ def test_a_cache_that_only_misses_and_stores_nothing_has_stopped() -> None:
     told = cached((12.5, "get", None), (14.0, "get", None))
     refused = [Operation(at, at + 0.01, "failed", "NOT_STORED", {"key": "a", "kind": "set"}) for at in (12.6, 13.0)]
     found = check_model(lost({"cache": False}, operations={"cache@controller2": [*told, *refused]}))
+    assert found is not None
+    assert found.level == "ok"
+
+
+@pytest.mark.parametrize("function", ["database_write", "cache"])
+def test_what_may_go_on_for_a_while_may_do_either(function: str) -> None:
+    found = check_model(lost({function: None}))
     assert found is not None
     assert found.level == "ok"

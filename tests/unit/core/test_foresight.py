@@ -168,3 +168,12 @@ def test_an_arbiter_votes_for_the_database_and_for_nothing_else(two: Foresight) 
     assert two.stopped({ARBITER}) == ()
     assert two.stopped({ARBITER, "controller1"}) == ("galera", "keystone")
     assert "galera" in two.stopped({"mariadb on controller1", "mariadb on controller2"}), "it holds no data"
+
+
+def test_tokens_go_on_for_a_while_without_the_database_and_not_without_its_address() -> None:
+    foresight = of("three")
+    databases = foresight.standing(["mariadb on controller1", "mariadb on controller2"])
+    assert (databases["database_write"], databases["token_issue"], databases["token_validation"]) == (False, None, None)
+    machines = foresight.standing(["controller1", "controller2"])
+    assert machines["token_validation"] is False
+    assert foresight.standing(["controller1"])["token_validation"] is True

@@ -34,8 +34,8 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     settle=60.0,
     warnings=warnings,
     functions=lambda _spec, _site: (
-        Function("token_issue", "issue a token"),
-        Function("token_validation", "validate a token"),
+        Function("token_issue", "issue a token", lingers=("database",)),
+        Function("token_validation", "validate a token", lingers=("database",)),
     ),
     drills=DRILLS,
 )
