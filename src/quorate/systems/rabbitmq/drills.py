@@ -33,9 +33,9 @@ def reacts(spec: RabbitSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) ->
     left = [hit for hit in hits if hit.part in {MACHINE, PART}]
     lost = [hit.host for hit in left if hit.loss is not Loss.DRAINED]
     paused = Stage("it waits before it tries another node", 0.5, "kombu_reconnect_delay")
-    answered = Stage("what had waited is answered", 2.0, "measured, decision 13")
     if not lost:
         drained = ", ".join(hit.host for hit in left)
+        answered = Stage("what had waited is answered", 0.5, "measured, test_impact.py")
         return (Pause("rpc", f"{drained} took its leave", (paused, answered)),) if left else ()
     poll = spec.failure_poll_ms / 1000
     stages = (
@@ -50,7 +50,7 @@ def reacts(spec: RabbitSpec, _site: Site, _roles: Roles, hits: Sequence[Hit]) ->
         paused,
         Stage("the nodes take the silent one for gone", gone, "net_ticktime: kernel(6)"),
         Stage("it is asked for its streams once more", spec.net_setuptime, "net_setuptime: kernel(6)"),
-        answered,
+        Stage("what had waited is answered", 2.0, "measured, decision 13"),
     )
     because = f"{', '.join(lost)} left the cluster"
     return (Pause("messaging", because, stages), Pause("rpc", because, silence))
