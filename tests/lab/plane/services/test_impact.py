@@ -1,4 +1,4 @@
-"""A plan says how long functions pause: beside what clients see while it is being applied."""
+"""A plan says how long functions pause: beside what clients see while it is being applied. By itself (Makefile)."""
 
 from __future__ import annotations
 
