@@ -8,7 +8,6 @@ controller in one wave is one step, sent in one round trip.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,13 +74,17 @@ def review(site: Site, systems: Sequence[AnySystem], secrets: Secrets, world: Wo
     return tuple(reviews)
 
 
-def roles_of(site: Site, reviews: Sequence[Review]) -> Roles:
-    """Say who plays which part, as far as it was seen. A system that crashes over it knows of nobody."""
+def roles_of(site: Site, reviews: Sequence[Review]) -> tuple[Roles, tuple[Note, ...]]:
+    """Say who plays which part, as far as it was seen. A system that crashes over it knows of nobody, and says so."""
     known: dict[str, str] = {}
+    unsaid = []
     for found in reviews:
-        with contextlib.suppress(Exception):
+        try:
             known |= found.system.roles(site.cloud.systems[found.system.name], site, found.views)
-    return known
+        except Exception as error:  # noqa: BLE001 - it only decides the order
+            why = f"who plays which part could not be worked out: {type(error).__name__}: {error}"
+            unsaid.append(Note(system=found.system.name, text=why))
+    return known, tuple(unsaid)
 
 
 def with_drift(found: Review) -> Judgement:
@@ -112,7 +115,7 @@ def make_plan(
     reviews = review(site, systems, secrets, world)
     refusals = [*_wrong_systems(site, world)]
     waves = [*_prepare(site, reviews)]
-    roles = roles_of(site, reviews)
+    roles, nobody = roles_of(site, reviews)
     for found in reviews:
         member_waves, member_refusals = _system_waves(found, site, secrets, roles)
         waves += member_waves
@@ -130,7 +133,7 @@ def make_plan(
         missing=missing,
         without=tuple(without),
         refusals=tuple(refusals),
-        notes=(*(note for found in reviews for note in _notes(found, site)), *unsaid) if waves else (),
+        notes=(*(note for found in reviews for note in _notes(found, site)), *nobody, *unsaid) if waves else (),
         world=_world_digest(site, world),
     ).printed()
 

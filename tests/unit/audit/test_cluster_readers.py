@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.audit.estate import Document, Text, Unread
-from quorate.audit.kinds import kind_of, read
-from quorate.audit.node import Node
+from audit_reading import document, lines
+from quorate.audit.estate import Unread
 from quorate.audit.tree import DEEPEST
 
 BEGINNINGS = {
@@ -22,25 +19,6 @@ BEGINNINGS = {
     "sysctl.conf": "",
 }
 """What makes each of them known for what it is."""
-
-
-def document(path: str, body: str) -> Document | Unread:
-    text = Text(path, body)
-    kind = kind_of(text)
-    assert kind is not None
-    return read(text, kind)
-
-
-def lines(path: str, body: str) -> list[str]:
-    came = document(path, body)
-    assert isinstance(came, Document), came
-
-    def told(nodes: tuple[Node, ...], depth: int) -> Iterator[str]:
-        for node in nodes:
-            yield f"{node.place.line}{'  ' * depth} {'|'.join(node.words)}"
-            yield from told(node.inside, depth + 1)
-
-    return list(told(came.root.inside, 0))
 
 
 def unreadable(path: str, body: str) -> Unread:

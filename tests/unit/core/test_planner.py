@@ -117,6 +117,7 @@ def test_who_plays_a_part_that_clients_would_miss_is_interrupted_last(roles: dic
 def test_a_system_that_crashes_over_who_plays_what_is_no_reason_not_to_plan() -> None:
     system = made("plain", drills=PLAYED, roles=crash)
     found = plan(site(system, **changed(system)), settled(system), system)
+    assert "who plays which part could not be worked out" in as_text(found)
     assert [wave.steps[0].host for wave in found.waves] == ["c1", "c2", "c3"]
 
 
