@@ -19,6 +19,20 @@ def test_a_line_that_is_too_long_is_named() -> None:
     assert (one.place.line, one.why) == (3, f"the line has more than {LONGEST} characters")
 
 
+@pytest.mark.parametrize("number", ["9" * 300, "9" * 5000])
+def test_a_number_that_no_program_takes_is_named(number: str) -> None:
+    found = estate_of([Text("corosync.conf", f"totem {{\n  token: {number}\n}}\n")], {})
+    assert [(one.place.line, one.why) for one in found.unread] == [(2, "a number has 300 digits or more")]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("default/memcached", 'OPTIONS="-l \'::1"\n'), ("memcached.json", '{"command": "memcached -l \'::1"}')],
+)
+def test_a_quote_that_never_ends_is_named(path: str, body: str) -> None:
+    assert [one.why for one in estate_of([Text(path, body)], {}).unread] == ["no closing quotation"]
+
+
 def test_what_programs_write_may_stand_in_one_line() -> None:
     users = [{"name": f"user{number}", "password_hash": "x" * 40, "tags": ""} for number in range(1000)]
     found = estate_of([Text("definitions.json", json.dumps({"users": users}))], {})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from quorate.audit.kinds import Unreadable
 from quorate.audit.node import Node, Place
+from quorate.audit.readers import shell
 
 LOOKS = r"^\s*(crm\s+configure\s+)?(primitive|property|group|clone|ms|colocation|rsc_defaults)\s"
 _GOES_ON = re.compile(r"\\\s*(#.*)?$")
@@ -80,10 +79,7 @@ def _statements(text: str) -> Iterator[tuple[_Word, ...]]:
         if line.lstrip().startswith("#"):
             continue
         begun, goes_on = _GOES_ON.subn("", line)
-        try:
-            words += (_Word(word, number) for word in shlex.split(begun))
-        except ValueError as error:
-            raise Unreadable(number, f"{error}".lower()) from None
+        words += (_Word(word, number) for word in shell.arguments(begun, number))
         if words and not goes_on:
             yield from _without_command(words)
             words = []

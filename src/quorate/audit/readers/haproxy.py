@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 
 from quorate.audit.kinds import Kind, Unreadable
 from quorate.audit.node import Node, Place
+from quorate.audit.readers import shell
 
 _SECTIONS = frozenset(
     (
@@ -38,7 +38,7 @@ def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
     head: Node | None = None
     lines: list[Node] = []
     for number, line in enumerate(text.splitlines(), 1):
-        words = _words(line, number)
+        words = tuple(shell.arguments(line, number, comments=True))
         if not words:
             continue
         if words[0] in _SECTIONS:
@@ -51,13 +51,6 @@ def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
             lines.append(Node(words, at(number)))
     if head is not None:
         yield Node(head.words, head.place, tuple(lines))
-
-
-def _words(line: str, number: int) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(line, comments=True))
-    except ValueError as error:
-        raise Unreadable(number, f"{error}".lower()) from None
 
 
 KINDS = (

@@ -7,7 +7,6 @@ kolla-ansible: memcached.json, with the `command` of its container. (memcached(1
 from __future__ import annotations
 
 import getopt
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 from quorate.audit.kinds import Kind, Unreadable
@@ -52,14 +51,14 @@ def variables(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
         if node.name in _VARIABLES and node.value:
             yield Node((_VARIABLES[node.name], node.value), node.place)
         elif node.name in ("OPTIONS", "MEMCACHED_PARAMS"):
-            yield from options(shlex.split(node.value), node.place)
+            yield from options(shell.arguments(node.value, node.place.line), node.place)
 
 
 def container(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
     """Read the command of a container."""
     for node in json.read(text, at):
         if node.name == "command":
-            yield from options(shlex.split(node.value)[1:], node.place)
+            yield from options(shell.arguments(node.value, node.place.line)[1:], node.place)
 
 
 KINDS = (

@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 
-from quorate.audit.kinds import Kind
+from quorate.audit.kinds import Kind, Unreadable
 from quorate.audit.node import Node, Place
 
 _NAME = re.compile(r"(?:export\s+)?(\w+)=(.*)", re.DOTALL)
@@ -40,13 +40,21 @@ def words(line: str) -> list[str]:
         return line.split()
 
 
+def arguments(line: str, number: int, *, comments: bool = False) -> list[str]:
+    """Cut what must be well quoted into its words; `comments`: from `#` on it is none of it."""
+    try:
+        return shlex.split(line, comments=comments)
+    except ValueError as error:
+        raise Unreadable(number, f"{error}".lower()) from None
+
+
 def assignments(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
     """Read `NAME=value`, `export` or not; other lines say nothing that a rule asks for."""
     for number, line in lines(text):
         if match := _NAME.match(line.strip()):
             try:
-                value = " ".join(shlex.split(match[2], comments=True))
-            except ValueError:
+                value = " ".join(arguments(match[2], number, comments=True))
+            except Unreadable:
                 value = match[2].strip()
             yield Node((match[1], value), at(number))
 

@@ -111,7 +111,7 @@ def few_connections(estate: Estate) -> Iterable[Hit]:
     """Fewer clients than a controller's services have."""
     for server in servers(estate):
         limit = server.root.last("-c")
-        if limit is not None and limit.value.isdigit() and int(limit.value) <= 1024:
+        if limit is not None and limit.value.isdecimal() and int(limit.value) <= 1024:
             yield Hit(limit.place, f"-c {limit.value}")
 
 
@@ -119,7 +119,7 @@ def small(estate: Estate) -> Iterable[Hit]:
     """The memory of a daemon that nobody sized."""
     for server in servers(estate):
         memory = server.root.last("-m")
-        if memory is not None and memory.value.isdigit() and int(memory.value) <= 64:
+        if memory is not None and memory.value.isdecimal() and int(memory.value) <= 64:
             yield Hit(memory.place, f"-m {memory.value}")
 
 
@@ -128,7 +128,7 @@ def too_large(estate: Estate) -> Iterable[Hit]:
     for server in servers(estate):
         item, memory = server.root.last("-I"), server.root.get("-m", default="64")
         match = re.fullmatch(r"(\d+)([km]?)", item.value.lower()) if item else None
-        if item and match and memory.isdigit():
+        if item and match and memory.isdecimal():
             bytes_ = int(match[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20}[match[2]]
             if bytes_ > (int(memory) << 20) // 2:
                 yield Hit(item.place, f"-I {item.value} of -m {memory}")

@@ -64,10 +64,10 @@ def slower_than_clients(estate: Estate) -> Iterable[Hit]:
         for document in estate.documents
         if document.kind != "nutcracker" and document.root.last("cache", "memcache_socket_timeout")
     ]
-    patience = max((float(one) for one in said if one.replace(".", "", 1).isdigit()), default=1.0)
+    patience = max((float(one) for one in said if one.replace(".", "", 1).isdecimal()), default=1.0)
     for pool in pools(estate):
         limit = pool.last("timeout")
-        if limit is not None and limit.value.isdigit() and int(limit.value) >= patience * 1000:
+        if limit is not None and limit.value.isdecimal() and int(limit.value) >= patience * 1000:
             yield Hit(limit.place, f"{pool.name}: timeout {limit.value} ms, clients wait {patience:g} s")
 
 
@@ -109,7 +109,7 @@ def _faults(pool: Node) -> Iterator[tuple[Node, str]]:
         value = node.value
         if node.name not in _KEYS:
             yield node, f"{node.name} is unknown"
-        elif node.name in _NUMBERS and not value.isdigit():
+        elif node.name in _NUMBERS and not value.isdecimal():
             yield node, f"{node.name} {value!r} is no whole number"
         elif node.name in _SWITCHES and value not in ("true", "false"):
             yield node, f"{node.name} {value!r} is neither true nor false"
@@ -128,7 +128,7 @@ def _server_faults(listed: Iterable[Node]) -> Iterator[tuple[Node, str]]:
     seen: set[str] = set()
     for server in listed:
         first = (server.value.split() or [""])[0]
-        if not first.startswith("/") and (first.count(":") < 2 or not first.rpartition(":")[2].isdigit()):
+        if not first.startswith("/") and (first.count(":") < 2 or not first.rpartition(":")[2].isdecimal()):
             yield server, f"server {server.value!r} has no port or no weight"
         elif name(server) in seen:
             yield server, f"there are two servers {name(server)!r}"

@@ -192,7 +192,7 @@ def slow_ticks(estate: Estate) -> Iterable[Hit]:
     """A node that is missed after more than a minute."""
     for broker in brokers(estate):
         tick = broker.find("net_ticktime", "kernel", "net_ticktime")
-        if tick is not None and tick.value.isdigit() and int(tick.value) > 60:
+        if tick is not None and tick.value.isdecimal() and int(tick.value) > 60:
             yield Hit(tick.place, f"net_ticktime {tick.value} s")
 
 

@@ -91,7 +91,7 @@ def everywhere(estate: Estate) -> Iterable[Hit]:
         terms = broker.terms.last("rabbit", "tcp_listeners") if broker.terms else None
         for node in listeners:
             address = node.value.rpartition(":")[0]
-            if node.value.isdigit() or address in _ANY:
+            if node.value.isdecimal() or address in _ANY:
                 yield Hit(node.place, f"{node.name} = {node.value}")
         if (
             broker.conf
