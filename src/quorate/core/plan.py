@@ -65,11 +65,15 @@ class Wave(_Part):
 
 
 class Refusal(_Part):
-    """Why something that ought to be done is not: apply refuses the whole plan as long as one is in it."""
+    """Why something that ought to be done is not: apply refuses the whole plan as long as one is in it.
+
+    `passing`: it may be gone at another look.
+    """
 
     system: str
     reason: str
     evidence: tuple[str, ...] = ()
+    passing: bool = False
 
 
 class Note(_Part):

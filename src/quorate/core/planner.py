@@ -22,7 +22,7 @@ from quorate.core.order import may_disturb, needed
 from quorate.core.plan import Gate, Impact, Missing, Note, Plan, Refusal, Step, Wave, digest
 from quorate.core.resource import File, Resource, Unit
 from quorate.core.secret import Secrets
-from quorate.core.system import AnySystem, Blocked, Formation, Site, enabled
+from quorate.core.system import AnySystem, Blocked, Formation, Site, Terms, enabled
 from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, ok, unknown
 
 
@@ -108,8 +108,12 @@ def make_plan(
     *,
     made: str,
     without: Sequence[str] = (),
+    terms: Terms | None = None,
 ) -> Plan:
-    """Plan everything that would bring the world to the site. `made` is the time, ISO 8601, for people only."""
+    """Plan everything that would bring the world to the site. `made` is the time, ISO 8601, for people only.
+
+    `terms`: on which it is recovered; None: nothing is recovered.
+    """
     world = {**world, **{host: Unknown(why="left out by --without") for host in without}}
     world = {host: world.get(host, Unknown(why="it was not looked at")) for host in site.cloud.names}
     reviews = review(site, systems, secrets, world)
@@ -117,7 +121,7 @@ def make_plan(
     waves = [*_prepare(site, reviews)]
     roles, nobody = roles_of(site, reviews)
     for found in reviews:
-        member_waves, member_refusals = _system_waves(found, site, secrets, roles)
+        member_waves, member_refusals = _system_waves(found, site, secrets, roles, terms)
         waves += member_waves
         refusals += member_refusals
     waves, unsaid = _foretold(waves, site, systems, roles)
@@ -185,16 +189,19 @@ def _installs_first(acts: Sequence[Act]) -> tuple[Act, ...]:
     return (Install(packages=packages, preseed=preseed), *others)
 
 
-def _system_waves(found: Review, site: Site, secrets: Secrets, roles: Roles) -> tuple[list[Wave], list[Refusal]]:
+def _system_waves(
+    found: Review, site: Site, secrets: Secrets, roles: Roles, terms: Terms | None
+) -> tuple[list[Wave], list[Refusal]]:
     name = found.system.name
     refusals = [
-        Refusal(system=name, reason=f"{host} could not be compared: {why}")
+        Refusal(system=name, reason=f"{host} could not be compared: {why}", passing=True)
         for host, change in found.deltas.items()
         for why in change.unknown
     ]
-    formation = _formation(found, site)
+    formation = _formation(found, site, terms)
     if isinstance(formation, Blocked):
-        refusals.append(Refusal(system=name, reason=formation.reason, evidence=formation.evidence))
+        passing = formation.passing
+        refusals.append(Refusal(system=name, reason=formation.reason, evidence=formation.evidence, passing=passing))
         formation = ()
     forming = [_stamped(wave, found.system, site, secrets) for wave in formation]
     ordered, refused = _in_order(found, site, forming, roles)
@@ -242,10 +249,13 @@ def _notes(found: Review, site: Site) -> Iterable[Note]:
     return tuple(Note(system=found.system.name, text=text) for text in texts)
 
 
-def _formation(found: Review, site: Site) -> Formation:
-    """Let the system say how it is formed. What crashes over the evidence forms nothing."""
+def _formation(found: Review, site: Site, terms: Terms | None) -> Formation:
+    """Let the system say how it is formed, or recovered. What crashes over the evidence forms nothing."""
+    system, spec = found.system, site.cloud.systems[found.system.name]
     try:
-        return found.system.form(site.cloud.systems[found.system.name], site, found.views)
+        if terms is not None and system.recover is not None:
+            return system.recover(spec, site, found.views, terms)
+        return system.form(spec, site, found.views)
     except Exception as error:  # noqa: BLE001 - as a check that crashes: refused with the reason, `status` still answers
         return Blocked(f"how to form it could not be worked out: {type(error).__name__}: {error}")
 

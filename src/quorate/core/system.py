@@ -137,13 +137,28 @@ class Trial:
 
 @dataclass(frozen=True)
 class Blocked:
-    """A system cannot be formed from this evidence; doing so could lose data or split the cluster."""
+    """A system cannot be formed from this evidence; doing so could lose data or split the cluster.
+
+    `passing`: what stands against it is on its way to something else, so that another look may find it gone.
+    """
 
     reason: str
     evidence: tuple[str, ...] = ()
+    passing: bool = False
 
 
 Formation = Sequence[Wave] | Blocked
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a cloud is recovered. `given`: controllers whose data the operator gives up, seen or not.
+
+    `waited`: seconds in which nothing came back by itself.
+    """
+
+    given: frozenset[str] = frozenset()
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -181,6 +196,8 @@ class System(Generic[S, V]):
     `quorum`: how many healthy members must be left while one is disturbed (`majority` of all, or `one`).
     `settle`: seconds within which a member must be well again after a disturbance, else apply stops.
     `settling`: what is well and yet not as redundant as it soon will be, in words; empty: nothing.
+    `evidence`: what is asked besides when a cloud is to be recovered, which may take long. `recover`: as `form`, from
+    all of that and on these terms; None: it comes back as it is formed.
     `impact`: what people should know about the change from what the views show to the site, and no diff shows.
     `roles`: who plays which part now, by what the views show; what they do not show is left out.
     `drills`: what of it can be hit, how it reacts, and its clients; None: drills know nothing of it.
@@ -198,6 +215,8 @@ class System(Generic[S, V]):
     read: Callable[[Answers], V]
     judge: Callable[[S, Site, Mapping[str, V | Unknown]], Judgement]
     form: Callable[[S, Site, Mapping[str, V | Unknown]], Formation] = lambda _spec, _site, _views: ()
+    evidence: Callable[[S, Site, str], Sequence[Question]] = lambda _spec, _site, _host: ()
+    recover: Callable[[S, Site, Mapping[str, V | Unknown], Terms], Formation] | None = None
     endpoints: Callable[[S, Cloud], Sequence[Endpoint]] = lambda _spec, _cloud: ()
     claims: Callable[[S, Cloud], Sequence[Claim]] = lambda _spec, _cloud: ()
     secrets: Callable[[S, Cloud], Sequence[SecretSpec]] = lambda _spec, _cloud: ()

@@ -130,7 +130,7 @@ async def apply(op: Operation, *, approved: Plan | None = None, without: Sequenc
         op.journal.write("start", plan=plan.fingerprint, cloud=plan.cloud, steps=len(plan.steps))
     for number, wave in enumerate(plan.waves, start=1):
         op.progress(f"[{number}/{len(plan.waves)}] {wave.title}")
-        await _do_wave(op, number, wave, without)
+        await do_wave(op, number, wave, without)
     if not plan.is_empty or not seen.verdict.is_ok:
         slowest = max((system.settle for system in op.systems), default=0.0)
         seen = await _last_look(op, without, min(slowest, SETTLES) if plan.is_empty else slowest)
@@ -164,7 +164,8 @@ def _changes(approved: Plan, plan: Plan) -> list[str]:
     return lines or ["  the cloud file, or a managed file, is not what it was"]
 
 
-async def _do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str]) -> None:
+async def do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str]) -> None:
+    """Do one wave, journalled, and pass its gate. Raises as `apply` does."""
     for step in wave.steps:
         if step.disturbs:
             await _still_safe(op, wave.system, step.host, without)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf
 
 from quorate.core.observed import Answer, HostSeen, Unknown, World
@@ -18,6 +19,8 @@ Transports = Mapping[str, Transport]
 
 DEADLINE = 8.0
 """Seconds for one look at a controller, connecting included, however busy it is."""
+PATIENT = 15.0
+"""Seconds in which an answer comes of which a recovery depends."""
 SOON = 3.5
 """Seconds by which a controller has begun to look, or nobody waits for it: one that is frozen never does. With the
 program's own start, `status` of a cloud with such a controller returns within 5."""
@@ -33,11 +36,13 @@ async def observe(
     only: str | None = None,
     resources: bool = True,
     nice: int = 0,
+    deep: bool = False,
 ) -> World:
     """Look at every controller that there is a transport for.
 
     `reach`: seconds by which a controller has begun, or it is not waited for.
     `only`: ask just this system's questions, which is what a gate needs; it and `resources=False` look at no resources.
+    `deep`: ask also what is asked only for a recovery, and wait for every answer: controllers that boot are busy.
     `nice`: how far the look is to stand back behind what the controllers do (nice(1)).
     Secrets that a program printed are masked in its answer: whatever a system says of it may be shown.
     """
@@ -48,11 +53,17 @@ async def observe(
         questions: dict[str, Sequence[Question]] = {}
         for system in chosen:
             spec = site.cloud.systems[system.name]
-            questions[system.name] = system.questions(spec, site, host)
+            asked = tuple(system.questions(spec, site, host))
+            if deep:
+                asked = (*asked, *system.evidence(spec, site, host))
+                asked = tuple(replace(one, timeout=max(one.timeout, PATIENT)) for one in asked)
+            questions[system.name] = asked
             wanted += system.resources(spec, site, host) if resources and not only else []
         request = observe_request(wanted, questions, nice=nice)
         try:
-            completed = await transport.run(request.argv, request.stdin, timeout=DEADLINE, reach=reach)
+            longest = max((one.timeout for asked in questions.values() for one in asked), default=0.0)
+            limit = max(DEADLINE, longest + DEADLINE) if deep else DEADLINE
+            completed = await transport.run(request.argv, request.stdin, timeout=limit, reach=reach)
             return host, _masked(read_observed(host, completed), secrets)
         except Unreachable as error:
             return host, Unknown(why=secrets.mask(error.why))

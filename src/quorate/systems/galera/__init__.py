@@ -3,6 +3,7 @@
 - `config.py`: its section of the cloud file → what should be on a controller, and the `database` endpoint it offers
 - `probe.py`: how a member is looked at, and what to make of the answers
 - `form.py`: how the cluster comes into being and grows, and when that is refused
+- `position.py`, `recover.py`: which evidence says who may be first when nobody is left, and what follows
 - `templates/`: MariaDB's settings, the unit's drop-in, and the health service that the proxy asks (port 9200)
 
 Others ask for a database by a claim on `database`: a database of that name, and an account of the same name that may
@@ -15,7 +16,9 @@ from quorate.core.system import Function, Kept, System
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
 from quorate.systems.galera.drills import DRILLS, stands
 from quorate.systems.galera.form import SETTLE, form
+from quorate.systems.galera.position import evidence
 from quorate.systems.galera.probe import View, judge, questions, read
+from quorate.systems.galera.recover import recover
 
 SYSTEM: System[Galera, View] = System(
     name="galera",
@@ -26,6 +29,8 @@ SYSTEM: System[Galera, View] = System(
     read=read,
     judge=judge,
     form=form,
+    evidence=evidence,
+    recover=recover,
     endpoints=endpoints,
     secrets=secrets,
     offers=("database",),

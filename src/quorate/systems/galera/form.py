@@ -23,7 +23,7 @@ member on the network refuses, and the SQL says IF NOT EXISTS.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import Enum
 
 from quorate.core.act import Run, SetUnit
@@ -32,6 +32,7 @@ from quorate.core.plan import Gate, Step, Wave
 from quorate.core.secret import reference
 from quorate.core.system import Blocked, Formation, Site
 from quorate.systems.galera.config import HEALTH_ACCOUNT, HEALTH_SECRET, UNIT, Galera
+from quorate.systems.galera.position import Position
 from quorate.systems.galera.probe import (
     CLIENT,
     NO_UUID,
@@ -97,9 +98,9 @@ def form(spec: Galera, site: Site, views: Mapping[str, View | Unknown]) -> Forma
     """Decide what brings every controller into one Primary component, or why that cannot be decided."""
     names = site.cloud.names
     stands = {host: stand(views[host]) for host in names}
-    evidence = tuple(_evidence(host, stands[host], views[host]) for host in names)
+    evidence = tuple(evidence_of(host, stands[host], views[host]) for host in names)
     if Stand.PRIMARY in stands.values():
-        return _grow(spec, site, views, stands, evidence)
+        return grow(spec, site, views, evidence)
     unseen = [host for host in names if stands[host] is Stand.UNKNOWN]
     if unseen:
         return Blocked(f"a Primary may live on {', '.join(unseen)}: what runs there is not known", evidence)
@@ -119,20 +120,24 @@ def form(spec: Galera, site: Site, views: Mapping[str, View | Unknown]) -> Forma
     first = holders[0] if holders else names[0]
     waiting = [host for host in names if views[host].unit == "activating"]  # type: ignore[union-attr]  # all are known
     return (
-        *([_stop(waiting)] if waiting else []),
+        *([stop(waiting)] if waiting else []),
         _bootstrap(site, first, fresh=not holders),
-        *(_join(spec, host, Stand.FRESH) for host in names if host != first),
+        *(join(spec, host, Stand.FRESH) for host in names if host != first),
     )
 
 
-def _grow(
+def grow(
     spec: Galera,
     site: Site,
     views: Mapping[str, View | Unknown],
-    stands: Mapping[str, Stand],
     evidence: tuple[str, ...],
+    given: Collection[str] = (),
 ) -> Formation:
-    """Bring the others to the Primary that was seen. What was not seen is left alone: joining it needs a look first."""
+    """Bring the others to the Primary that was seen. What was not seen is left alone: joining it needs a look first.
+
+    `given`: whose data is put aside before.
+    """
+    stands = {host: stand(views[host]) for host in site.cloud.names}
     primaries = primaries_in(views)
     split = disagreement(primaries)
     if split:
@@ -144,12 +149,13 @@ def _grow(
         return Blocked("no member of the Primary component said which databases and accounts exist", evidence)
     joining = [host for host, what in stands.items() if what not in {Stand.PRIMARY, Stand.UNKNOWN}]
     primary = primaries[readable[0]]
-    lost = [loss for host in joining for loss in _would_be_lost(host, known[host].data, primary, contents)]
+    asked = [host for host in joining if host not in given]
+    lost = [loss for host in asked for loss in _would_be_lost(host, known[host].data, primary, contents)]
     if lost:
         return Blocked("joining would overwrite what the cluster does not have", tuple(lost))
     missing = account_sql(site, contents)
     waves = [_accounts(readable[0], missing)] if missing else []
-    return (*waves, *(_join(spec, host, stands[host]) for host in joining))
+    return (*waves, *(join(spec, host, stands[host]) for host in joining))
 
 
 def _would_be_lost(host: str, data: Data | Unknown, primary: Status, contents: Contents) -> Iterator[str]:
@@ -167,7 +173,8 @@ def _would_be_lost(host: str, data: Data | Unknown, primary: Status, contents: C
         yield f"{host} has transactions up to {saved.seqno}; the cluster ends at {primary.last_committed}"
 
 
-def _stop(hosts: Sequence[str]) -> Wave:
+def stop(hosts: Sequence[str]) -> Wave:
+    """Stop members that serve nobody."""
     steps = tuple(
         Step(host=host, title=f"stop waiting on {host}", acts=(SetUnit(name=UNIT, verb="stop"),)) for host in hosts
     )
@@ -182,34 +189,41 @@ def _bootstrap(site: Site, host: str, *, fresh: bool) -> Wave:
             argv=("sh", "-c", BOOTSTRAP, "bootstrap", "fresh" if fresh else "grown", *peers),
         ),
         SetUnit(name=UNIT, enabled=True, verb="start"),
-        _sql(account_sql(site, None)),
+        all_accounts(site),
     )
     step = Step(host=host, title=f"bootstrap galera on {host}", acts=acts)
-    return Wave(title="galera: bootstrap", system=NAME, steps=(step,), gate=_gate(host))
+    return Wave(title="galera: bootstrap", system=NAME, steps=(step,), gate=gate(host))
 
 
-def _join(spec: Galera, host: str, what: Stand) -> Wave:
+def join(spec: Galera, host: str, what: Stand) -> Wave:
+    """Start a member that finds a Primary."""
     step = Step(
         host=host,
         title=f"join galera on {host}",
         acts=(SetUnit(name=UNIT, enabled=True, verb="start", timeout=spec.join_timeout),),
         irreversible="" if what is Stand.FRESH else "its data is replaced by a full copy where it missed too much",
     )
-    return Wave(title=f"galera: {host} joins", system=NAME, steps=(step,), gate=_gate(host))
+    return Wave(title=f"galera: {host} joins", system=NAME, steps=(step,), gate=gate(host))
 
 
 def _accounts(host: str, sql: str) -> Wave:
     step = Step(host=host, title="make databases and accounts", acts=(_sql(sql),))
-    return Wave(title="galera: databases and accounts", system=NAME, steps=(step,), gate=_gate(host))
+    return Wave(title="galera: databases and accounts", system=NAME, steps=(step,), gate=gate(host))
 
 
-def _gate(host: str) -> Gate:
+def gate(host: str) -> Gate:
+    """Wait until it is well."""
     return Gate(system=NAME, members=(host,), timeout=SETTLE)
 
 
 def _sql(sql: str) -> Run:
     """Passwords go in by standard input: not in the process list, not in the client's history file."""
     return Run(title="make databases and accounts", argv=CLIENT, stdin=sql, timeout=30.0)
+
+
+def all_accounts(site: Site) -> Run:
+    """Make every database and account that is not there."""
+    return _sql(account_sql(site, None))
 
 
 def account_sql(site: Site, contents: Contents | None) -> str:
@@ -242,7 +256,8 @@ def _create(name: str, host: str, secret: str) -> str:
     return f"EXECUTE IMMEDIATE CONCAT('{statement}', QUOTE(PASSWORD('{reference(secret)}')));"
 
 
-def _evidence(host: str, what: Stand, view: View | Unknown) -> str:
+def evidence_of(host: str, what: Stand, view: View | Unknown) -> str:
+    """Say in words what was seen of a controller."""
     if isinstance(view, Unknown):
         return f"{host}: not seen: {view.why}"
     said = [what.value, f"{UNIT} {view.unit.why if isinstance(view.unit, Unknown) else view.unit}"]
@@ -254,6 +269,8 @@ def _evidence(host: str, what: Stand, view: View | Unknown) -> str:
         said.append(saved.why)
     elif saved is not None:
         said.append(f"history {saved.uuid} seqno {saved.seqno} safe_to_bootstrap {int(saved.safe_to_bootstrap)}")
+    if isinstance(view.position, Position):
+        said.append(f"its data goes to {view.position.uuid}:{view.position.seqno}")
     if data.schemas:
         said.append(f"databases {', '.join(data.schemas)}")
     if data.was_member and data.is_empty:

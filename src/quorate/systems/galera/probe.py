@@ -14,6 +14,7 @@ from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
 from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
 from quorate.systems.galera.config import HEALTH_PORT, MARK, UNIT, Galera
+from quorate.systems.galera.position import Position, read_position
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 CLIENT = (
@@ -31,6 +32,7 @@ cd /var/lib/mysql 2>/dev/null || {{ [ -e /var/lib/mysql ] && exit 1; echo data a
 echo data present
 find . -mindepth 1 -maxdepth 1 -type d -printf 'directory %f\\n' || exit 1
 [ -e gvwstate.dat ] && echo gvwstate present
+[ -e sst_in_progress ] && echo copying present
 grep -qsx mariadbd /proc/[0-9]*/comm && echo process present
 for file in /run/mysqld/wsrep-new-cluster /run/mariadb-wsrep-new-cluster; do
   [ -e $file ] && echo bootstrap present
@@ -101,6 +103,7 @@ class Data:
     process: bool = False
     bootstrap: bool = False
     was_member: bool = False
+    copying: bool = False
 
     @property
     def is_fresh(self) -> bool:
@@ -157,19 +160,22 @@ class Health:
     reason: str
 
 
+_NOT_ASKED = Unknown(why="it was not asked")
+
+
 @dataclass(frozen=True)
 class View:
-    """One controller as Galera sees it. `unit` is systemd's active state."""
+    """One controller as Galera sees it. `unit` is systemd's active state. `position` is asked only for a recovery."""
 
     unit: str | Unknown
     data: Data | Unknown
     status: Status | Unknown
     contents: Contents | Unknown = field(repr=False)
     health: Health | Unknown
+    position: Position | Unknown = _NOT_ASKED
 
 
 _SYSTEM_SCHEMAS = {"mysql", "performance_schema", "sys"}
-_NOT_ASKED = Unknown(why="it was not asked")
 
 
 def read(answers: Answers) -> View:
@@ -181,13 +187,15 @@ def read(answers: Answers) -> View:
             return Unknown(why=(answer.err.strip().splitlines() or [f"{name}: exit code {answer.code}"])[-1])
         return answer
 
-    unit, data, status, contents, health = map(of, ("unit", "data", "status", "contents", "health"))
+    names = ("unit", "data", "status", "contents", "health", "position")
+    unit, data, status, contents, health, position = map(of, names)
     return View(
         unit=unit if isinstance(unit, Unknown) else _unit(unit.out),
         data=data if isinstance(data, Unknown) else _data(data.out),
         status=status if isinstance(status, Unknown) else _status(status.out),
         contents=contents if isinstance(contents, Unknown) else _contents(contents.out),
         health=health if isinstance(health, Unknown) else _health(health.out),
+        position=position if isinstance(position, Unknown) else read_position(position.out),
     )
 
 
@@ -206,7 +214,7 @@ def _data(out: str) -> Data | Unknown:
     saved = [line.removeprefix("grastate: ") for line in lines if line.startswith("grastate: ")]
     state = _saved(saved) if "grastate present" in lines else None
     schemas = sorted(name for name in directories - _SYSTEM_SCHEMAS if not name.startswith((".", "#")))
-    flags = (f"{name} present" in lines for name in ("gvwstate", "process", "bootstrap", "mark"))
+    flags = (f"{name} present" in lines for name in ("gvwstate", "process", "bootstrap", "mark", "copying"))
     return Data(present, tuple(schemas), state, *flags)
 
 

@@ -4,6 +4,7 @@
 - `probe.py`: how a node is looked at, and what to make of the answers
 - `drills.py`, `workloads.py`, `client.py`: what of it can be hit, and who notices
 - `form.py`: how the cluster comes into being and grows, and when that is refused
+- `recover.py`: who may begin without those that never come back
 - `templates/`: the broker's settings, its environment, its unit's drop-in
 
 Others ask for an account by a claim on `messaging`: it may do everything in the virtual host `openstack`, with the
@@ -17,6 +18,7 @@ from quorate.systems.rabbitmq.config import RabbitSpec, endpoints, resources, se
 from quorate.systems.rabbitmq.drills import DRILLS
 from quorate.systems.rabbitmq.form import SETTLE, form
 from quorate.systems.rabbitmq.probe import View, judge, questions, read
+from quorate.systems.rabbitmq.recover import evidence, recover
 
 SYSTEM: System[RabbitSpec, View] = System(
     name="rabbitmq",
@@ -27,6 +29,8 @@ SYSTEM: System[RabbitSpec, View] = System(
     read=read,
     judge=judge,
     form=form,
+    evidence=evidence,
+    recover=recover,
     endpoints=endpoints,
     secrets=secrets,
     offers=("messaging",),

@@ -231,7 +231,7 @@ class Calls:
         for place in range(2):
             target = oslo_messaging.Target(topic=TOPIC, server=f"server{place}")
             transport = self._transport(place + 1)
-            server = oslo_messaging.get_rpc_server(transport, target, [Answering()], executor="threading")
+            server = oslo_messaging.get_rpc_server(transport, target, [Answering()])
             server.start()
             self._stops += [server.stop, server.wait, transport.cleanup]
         transport = self._transport(0)

@@ -44,15 +44,16 @@ echo "no node answers at $*: this one would begin a cluster of its own" >&2; exi
 """At the last moment before a start: whether others run, as the plan took for granted."""
 
 
-def _stand(view: View | Unknown) -> Stand:
+def stand_of(view: View | Unknown) -> Stand:
+    """Say what a controller is."""
     return Stand.UNKNOWN if isinstance(view, Unknown) else stand(view.unit, view.data, runs=isinstance(view.said, Said))
 
 
 def form(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> Formation:
     """Decide what brings every controller into one cluster, or why that cannot be decided."""
     names = site.cloud.names
-    stands = {host: _stand(views[host]) for host in names}
-    evidence = tuple(_evidence(host, stands[host], views[host]) for host in names)
+    stands = {host: stand_of(views[host]) for host in names}
+    evidence = tuple(evidence_of(host, stands[host], views[host]) for host in names)
     holders = [host for host in names if stands[host] is Stand.HOLDER]
     fresh = [host for host in names if stands[host] is Stand.FRESH]
     said = running_in(views)
@@ -60,19 +61,19 @@ def form(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> 
         split = disagreement(said)
         if split:
             return Blocked(split, evidence)
-        waves = [_start(site, joining, "join")] if (joining := [*holders, *fresh]) else []
+        waves = [start(site, joining, "join")] if (joining := [*holders, *fresh]) else []
         return (*waves, *_accounts(site, views)) or _old_queues(views)
     unseen = [host for host in names if stands[host] in {Stand.UNKNOWN, Stand.STARTING}]
     if unseen:
         return Blocked(f"a cluster may live on {', '.join(unseen)}: what runs there is not known", evidence)
     if holders:
-        waves = [_start(site, holders, "start"), *([_start(site, fresh, "join")] if fresh else [])]
+        waves = [start(site, holders, "start"), *([start(site, fresh, "join")] if fresh else [])]
     else:
-        waves = [_look_round(site), _start(site, names, "begin the cluster")]
+        waves = [_look_round(site), start(site, names, "begin the cluster")]
     return (*waves, *_accounts(site, views))
 
 
-def _start(site: Site, hosts: Sequence[str], why: str) -> Wave:
+def start(site: Site, hosts: Sequence[str], why: str) -> Wave:
     """Side by side: who joins has been shown whom to join."""
     steps = tuple(
         Step(host=host, title=f"{why} with rabbitmq on {host}", acts=(*_before(site, host, why), _STARTED))
@@ -136,7 +137,8 @@ def _old_queues(views: Mapping[str, View | Unknown]) -> Formation:
     return (Wave(title="rabbitmq: queues of an older set-up", system=NAME, steps=(step,)),)
 
 
-def _evidence(host: str, what: Stand, view: View | Unknown) -> str:
+def evidence_of(host: str, what: Stand, view: View | Unknown) -> str:
+    """Say in words what was seen of a controller."""
     if isinstance(view, Unknown):
         return f"{host}: not seen: {view.why}"
     unit = view.unit.why if isinstance(view.unit, Unknown) else view.unit

@@ -11,6 +11,7 @@ services would declare in another way.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,17 +115,21 @@ class Silent:
     why: str
 
 
+_NOT_ASKED = Unknown(why="it was not asked")
+
+
 @dataclass(frozen=True)
 class View:
-    """One controller. Units as systemd's active states, `data` names of nodes that have kept data here."""
+    """One controller. Units as systemd's active states, `data` names of nodes that have kept data here.
+
+    `others`: the nodes that this one saw running when it last looked; asked only for a recovery.
+    """
 
     unit: str | Unknown
     accounts: str | Unknown
     data: tuple[str, ...] | Unknown
     said: Said | Silent | Unknown
-
-
-_NOT_ASKED = Unknown(why="it was not asked")
+    others: frozenset[str] | Unknown = _NOT_ASKED
 
 
 def questions(_spec: RabbitSpec, site: Site, host: str) -> Sequence[Question]:
@@ -147,6 +152,7 @@ def read(answers: Answers) -> View:
         accounts=_unit(answers.get("accounts", _NOT_ASKED)),
         data=_data(answers.get("data", _NOT_ASKED)),
         said=_said(answers.get("api", _NOT_ASKED)),
+        others=_others(answers.get("others", _NOT_ASKED)),
     )
 
 
@@ -164,6 +170,14 @@ def _data(answer: Answer | Unknown) -> tuple[str, ...] | Unknown:
     if answer.code != 0 or lines[-1:] != ["end"]:
         return Unknown(why="the data directory was not read to its end")
     return tuple(sorted(lines[:-1]))
+
+
+def _others(answer: Answer | Unknown) -> frozenset[str] | Unknown:
+    if isinstance(answer, Unknown):
+        return answer
+    if answer.code != 0 or answer.out.splitlines()[-1:] != ["end"]:
+        return Unknown(why="whom it saw running last was not read to its end")
+    return frozenset(re.findall(r"'?(rabbit@[\w.:-]+)'?", answer.out))
 
 
 def _said(answer: Answer | Unknown) -> Said | Silent | Unknown:
