@@ -16,7 +16,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ class Arena:
 
     `folder`: where runs are kept. `guarded`: has somebody else heal a run's folder, should we be gone.
     `watch`: sees who holds addresses on the wire; None: nobody can. `announce` is told what is expected before anything
-    is broken. `beyond`: what the cloud is not built to survive may be done, too.
+    is broken. `beyond`: what the cloud is not built to survive may be done, too. `most`: operations a second that a
+    client begins at most, whatever its usual rate.
     """
 
     op: apply.Operation
@@ -87,6 +88,7 @@ class Arena:
     watch: Watch | None = None
     announce: Callable[[Header], None] = lambda _header: None
     beyond: bool = False
+    most: float = inf
 
 
 @dataclass
@@ -135,7 +137,7 @@ async def drill(arena: Arena, planned: Planned, aim: Aim, run: str) -> Path:
     """
     op = arena.op
     await _must_be_well(op)
-    workloads = workloads_of(op.site, op.systems)
+    workloads = tuple(replace(w, rate=min(w.rate, arena.most)) for w in workloads_of(op.site, op.systems))
     folder = arena.folder / run
     with contextlib.ExitStack() as stack:
         crew = Crew(workloads, run=run, secrets=op.secrets, reach=arena.reach)
