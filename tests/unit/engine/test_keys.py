@@ -20,6 +20,7 @@ from quorate.engine.apply import Clock, Operation
 from quorate.engine.keys import Found, found, rotate
 from quorate.engine.lock import held
 from quorate.errors import QuorateError, Refused, Unreachable
+from quorate.model.secrets_file import parse
 from quorate.transport.contract import Completed
 from quorate.transport.fake import FakeHost, FakePath, FakeTransport
 from worlds.machines import HOLDER, Memory, Time
@@ -49,7 +50,7 @@ class Cloud:
             }
 
     def secrets(self) -> Mapping[str, str]:
-        return files.secrets_file.parse(files.secrets_path(self.file).read_text(encoding="utf-8"), "s")
+        return parse(files.secrets_path(self.file).read_text(encoding="utf-8"), "s")
 
     def key(self, folder: str, number: int) -> str:
         return self.secrets()[f"keystone.{folder.partition('-')[0]}_{number}"]
@@ -112,8 +113,8 @@ async def test_a_rotation_is_written_first_and_then_is_everywhere_the_same(cloud
         assert isinstance(act, WriteFile), "nothing is restarted, nothing else is touched"
         assert act.content in cloud.secrets().values(), "a key that secrets.yaml does not have reached a controller"
 
-    for host in cloud.hosts.values():
-        host.on_act = watch
+    for controller in cloud.hosts.values():
+        controller.on_act = watch
     seen = await cloud.rotate()
     assert isinstance(seen.follows, Next)
     for host in cloud.hosts:
