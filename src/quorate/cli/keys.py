@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
@@ -131,7 +131,7 @@ def _since(one: Keys) -> str:
 
 
 def _for_people(time: datetime) -> str:
-    return f"{time.astimezone():%Y-%m-%d %H:%M %Z}"
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _data(rings: Rings) -> dict[str, Any]:

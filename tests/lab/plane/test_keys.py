@@ -25,8 +25,6 @@ KEYS = "/etc/keystone/fernet-keys"
 _DROP_IN = "/run/systemd/system/keystone.service.d"
 _SAID = "[Service]\\nEnvironment=OS_CACHE__ENABLED=false\\n"
 _WITHOUT_CACHE = f"mkdir -p {_DROP_IN} && printf '{_SAID}' > {_DROP_IN}/uncached.conf"
-    f"mkdir -p {_DROP_IN} && printf '[Service]\\nEnvironment=OS_CACHE__ENABLED=false\\n' > {_DROP_IN}/x.conf"
-)
 
 
 @pytest.fixture(scope="module")
