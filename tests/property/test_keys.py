@@ -186,4 +186,4 @@ class Rotations(RuleBasedStateMachine):
 
 
 TestRotations = Rotations.TestCase
-TestRotations.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRotations.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
