@@ -12,7 +12,7 @@ import pytest
 from transport_sshd import Sshd, pidfd, sshd_in, wait_until_ended, writes_its_pid
 from transport_ways import ElsewhereOverSsh, InMemory, OnDisk, Way
 
-from quorate.core.act import Install, MakeDirectory, Run, SetSysctl
+from quorate.core.act import Install, MakeDirectory, RemoveFile, Run, SetSysctl
 from quorate.core.observed import Absent, Answer, PackageSeen, PathSeen, SysctlSeen, Unknown
 from quorate.core.resource import Directory, File, Package, Resource, Sysctl
 from quorate.core.system import Question
@@ -208,6 +208,19 @@ async def test_the_file_from_before_the_run_is_kept(leased: Way) -> None:
     results = await leased.done(leased.file("f", "second"), leased.file("f", "third"))
     assert all("backup/run-1" in one.note for one in results)
     assert leased.door.backup(leased.path("f")) == "first"
+
+
+async def test_a_file_that_goes_is_kept_and_going_again_changes_nothing(leased: Way) -> None:
+    path = leased.path("f")
+    await leased.act(
+        leased.file("f", "first"), MakeDirectory(path=leased.path("d"), mode=0o700, owner="root", group="root")
+    )
+    results = await leased.done(RemoveFile(path=path), RemoveFile(path=path), RemoveFile(path=leased.path("d")))
+    assert [one.ok for one in results] == [True, True, False]
+    assert results[1].note == "was absent"
+    assert "is not a file and is left alone" in results[2].note
+    assert leased.door.backup(path) == "first"
+    assert (await leased.observe(File(path, ""))).resources[f"file:{path}"] == Absent()
 
 
 async def test_acts_stop_at_the_first_that_fails(leased: Way) -> None:

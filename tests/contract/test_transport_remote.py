@@ -191,7 +191,8 @@ def test_names_of_kernel_settings(name: str, live: str, kept: str) -> None:
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "f").write_text("old")
-    (tmp_path / ".f.quorate").write_text("left by a run that was killed")
+    (tmp_path / ".f.quorate").mkdir()
+    (tmp_path / ".f.quorate" / "f").write_text("left by a run that was killed")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")

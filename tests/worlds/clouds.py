@@ -7,7 +7,7 @@ from typing import Any
 
 from quorate.core.diff import content_digest
 from quorate.core.observed import Absent, Answer, HostSeen, PackageSeen, PathSeen, Seen, Stamp, SysctlSeen, UnitSeen
-from quorate.core.resource import Directory, File, Package, Resource, Sysctl, Unit
+from quorate.core.resource import Directory, File, Gone, Package, Resource, Sysctl, Unit
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Site, site_of
 from quorate.model.cloud import Cloud
@@ -73,6 +73,8 @@ def in_place(resources: Iterable[Resource], secrets: Secrets = NO_SECRETS) -> di
                 seen[resource.id] = PackageSeen(version="1.0")
             case Directory(mode=mode, owner=owner, group=group):
                 seen[resource.id] = PathSeen(kind="directory", mode=mode, owner=owner, group=group, mtime=1.0)
+            case Gone():
+                seen[resource.id] = Absent()
             case File():
                 seen[resource.id] = file_seen(resource, secrets)
             case Sysctl(value=value):

@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import token_bytes, token_hex
 
 from quorate.core.availability import strangers
-from quorate.core.secret import Secrets, SecretSpec, generate, not_given
+from quorate.core.secret import Secrets, SecretSpec, generate, lacking, not_given
 from quorate.core.system import AnySystem, enabled, misfits
 from quorate.errors import InvalidInput, Problem, QuorateError, Refused
 from quorate.model import secrets_file
@@ -78,7 +78,7 @@ def load_secrets(cloud_file: Path, cloud: Cloud, systems: Sequence[AnySystem]) -
 def missing_secrets(path: Path, cloud: Cloud, systems: Sequence[AnySystem]) -> tuple[str, ...]:
     """Names of the secrets that the enabled systems need and the file does not have."""
     have = secrets_file.parse(_read_secrets(path), str(path))
-    return tuple(spec.name for spec in secret_specs(cloud, systems) if not have.get(spec.name))
+    return tuple(spec.name for spec in lacking(secret_specs(cloud, systems), have))
 
 
 def ensure_secrets(
@@ -101,6 +101,21 @@ def ensure_secrets(
         if added or blank:
             write_private(path, secrets_file.add(text, {**added, **blank}, str(path)))
         return tuple(to_give)
+
+
+def change_secrets(cloud_file: Path, before: Mapping[str, str], after: Mapping[str, str]) -> Secrets:
+    """Write what differs, atomically. Refused where the file says not what it did before: somebody else wrote it."""
+    path = secrets_path(cloud_file)
+    with _alone(path.parent):
+        text = _read_secrets(path)
+        have = secrets_file.parse(text, str(path))
+        if any(have.get(name) != value for name, value in before.items()):
+            raise Refused(f"{path} was changed meanwhile", hint="Read what it says now, then run this again.")
+        new = {name: value for name, value in after.items() if before.get(name) != value}
+        changed = secrets_file.change(text, new, before.keys() - after.keys(), str(path))
+        if changed != text:
+            write_private(path, changed)
+        return Secrets(secrets_file.parse(changed, str(path)))
 
 
 def _missing(path: Path, text: str, names: Sequence[str]) -> InvalidInput:

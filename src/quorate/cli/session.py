@@ -81,7 +81,7 @@ async def operation(cloud_file: Path, *, journalled: bool = False, reach: float 
         journal: Journal = stack.enter_context(FileJournal(folder, run, now)) if journalled else NoJournal()
         try:
             yield Operation(
-                site=site_of(cloud, systems),
+                site=site_of(cloud, systems, secrets.names),
                 systems=systems,
                 secrets=secrets,
                 transports=transports,

@@ -40,6 +40,16 @@ class WriteFile(_Act):
         return f"write {self.path}"
 
 
+class RemoveFile(_Act):
+    """Take a file away; it is kept on the controller as one that is replaced."""
+
+    do: Literal["remove"] = "remove"
+    path: str
+
+    def __str__(self) -> str:
+        return f"remove {self.path}"
+
+
 class MakeDirectory(_Act):
     """Make a directory, or give it its mode and owner."""
 
@@ -103,4 +113,4 @@ class Run(_Act):
         return self.title
 
 
-Act = Annotated[Install | WriteFile | MakeDirectory | SetSysctl | SetUnit | Run, Field(discriminator="do")]
+Act = Annotated[Install | WriteFile | RemoveFile | MakeDirectory | SetSysctl | SetUnit | Run, Field(discriminator="do")]

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from quorate.core.act import Act, Install, MakeDirectory, SetSysctl, WriteFile
+from quorate.core.act import Act, Install, MakeDirectory, RemoveFile, SetSysctl, WriteFile
 from quorate.core.observed import Absent, PackageSeen, PathSeen, SysctlSeen, Unknown
-from quorate.core.resource import Directory, File, Package, Sysctl
+from quorate.core.resource import Directory, File, Gone, Package, Sysctl
 from quorate.core.secret import Secrets, names_in, reference
 
 HIDDEN = "@@secret@@"
@@ -29,7 +29,7 @@ class Change:
 
 
 def difference(
-    resource: Package | Directory | File | Sysctl,
+    resource: Package | Directory | File | Gone | Sysctl,
     seen: PackageSeen | PathSeen | SysctlSeen | Absent | Unknown,
     secrets: Secrets,
 ) -> Change | Unknown | None:
@@ -43,6 +43,8 @@ def difference(
             return _directory(resource, seen)
         case File():
             return _file(resource, seen, secrets)
+        case Gone():
+            return _gone(resource, seen)
         case Sysctl():
             return _sysctl(resource, seen)
 
@@ -79,6 +81,14 @@ def _file(file: File, seen: object, secrets: Secrets) -> Change | Unknown | None
     if seen.sha256 != content_digest(file, secrets):
         lines += _text_lines(file, seen, secrets)
     return Change((act,), (f"~ {file.path}", *lines)) if lines else None
+
+
+def _gone(gone: Gone, seen: object) -> Change | Unknown | None:
+    if not isinstance(seen, PathSeen):
+        return None
+    if seen.kind != "file":
+        return Unknown(why=f"{gone.path} is a {seen.kind}, not a file: move it away by hand")
+    return Change((RemoveFile(path=gone.path),), (f"- {gone.path}",))
 
 
 def _sysctl(sysctl: Sysctl, seen: object) -> Change | None:

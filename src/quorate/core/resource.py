@@ -58,6 +58,18 @@ class File:
 
 
 @dataclass(frozen=True)
+class Gone:
+    """A file that is no more: where it is still found it is kept as a backup and removed."""
+
+    path: str
+
+    @property
+    def id(self) -> str:
+        """Unique on its controller."""
+        return f"file:{self.path}"
+
+
+@dataclass(frozen=True)
 class Sysctl:
     """A kernel setting, now and after a reboot."""
 
@@ -93,4 +105,4 @@ class Unit:
         return f"unit:{self.name}"
 
 
-Resource = Package | Directory | File | Sysctl | Unit
+Resource = Package | Directory | File | Gone | Sysctl | Unit

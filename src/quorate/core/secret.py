@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from quorate.core.keys import numbers
+
 _REFERENCE = re.compile(r"@@secret:([a-z0-9_.-]+)@@")
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -21,10 +23,12 @@ class SecretSpec:
 
     `password`: 32 letters and digits; `fernet`: a url-safe base64 key of 32 bytes; `hex`: 256 hexadecimal digits;
     `given`: only the operator knows it (a BMC's password).
+    `until`: once a key of this stem and a higher number is there, this one has had its time (core/keys.py).
     """
 
     name: str
     kind: Literal["password", "fernet", "hex", "given"] = "password"
+    until: str = ""
 
 
 def reference(name: str) -> str:
@@ -52,6 +56,11 @@ class Secrets:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Which there are."""
+        return frozenset(self._values)
+
     def resolve(self, text: str) -> str:
         """Put the values in place of the references. KeyError names the first secret that is missing."""
         return _REFERENCE.sub(lambda found: self._values[found[1]], text)
@@ -65,13 +74,25 @@ class Secrets:
         return values.sub(lambda found: found[0] if found[1] else reference(names[found[0]]), text)
 
 
+def lacking(specs: Sequence[SecretSpec], have: Mapping[str, str]) -> tuple[SecretSpec, ...]:
+    """Those that are needed and not there."""
+    return tuple(spec for spec in specs if not have.get(spec.name) and not _outlived(spec, have))
+
+
+def _outlived(spec: SecretSpec, have: Mapping[str, str]) -> bool:
+    if not spec.until:
+        return False
+    own = numbers(spec.until, [spec.name])
+    return max(numbers(spec.until, (name for name, value in have.items() if value)), default=0) > max(own)
+
+
 def generate(specs: Sequence[SecretSpec], have: Mapping[str, str], random: Callable[[int], bytes]) -> Mapping[str, str]:
     """Make the secrets that are missing, and only those; `given` ones cannot be made, see `not_given`.
 
     `random(n)` returns n bytes that nobody can guess.
     """
-    missing = {spec.name: spec for spec in specs if not have.get(spec.name)}
-    return {name: _make(spec.kind, random) for name, spec in missing.items() if spec.kind != "given"}
+    missing = {spec.name: spec for spec in lacking(specs, have)}
+    return {name: made(spec.kind, random) for name, spec in missing.items() if spec.kind != "given"}
 
 
 def not_given(specs: Sequence[SecretSpec], have: Mapping[str, str]) -> tuple[str, ...]:
@@ -79,7 +100,8 @@ def not_given(specs: Sequence[SecretSpec], have: Mapping[str, str]) -> tuple[str
     return tuple(dict.fromkeys(s.name for s in specs if s.kind == "given" and not have.get(s.name)))
 
 
-def _make(kind: str, random: Callable[[int], bytes]) -> str:
+def made(kind: str, random: Callable[[int], bytes]) -> str:
+    """Make one of a kind that can be made."""
     if kind == "fernet":
         return base64.urlsafe_b64encode(random(32)).decode("ascii")
     if kind == "hex":

@@ -6,11 +6,12 @@ claims (what one system needs made at another). Systems know kinds of endpoints 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from quorate.core.drill import Drills, Roles
+from quorate.core.keys import Keyring
 from quorate.core.observed import Answers, Unknown
 from quorate.core.plan import Wave
 from quorate.core.resource import Resource
@@ -91,11 +92,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Site:
-    """The cloud, and what its enabled systems offer to and need of each other."""
+    """The cloud, and what its enabled systems offer to and need of each other.
+
+    `held`: the names of the secrets that there are, where how many is not fixed (core/keys.py).
+    """
 
     cloud: Cloud
     endpoints: tuple[Endpoint, ...] = ()
     claims: tuple[Claim, ...] = ()
+    held: frozenset[str] = frozenset()
 
     def endpoint(self, kind: str) -> Endpoint:
         """The one endpoint of this kind. KeyError where no enabled system offers it."""
@@ -204,7 +209,8 @@ class System(Generic[S, V]):
     `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
     together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
     `functions`: what it is there for. `keeps`: what its members hold for others.
-    `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
+    `keys`: what of it can be rotated. `trials`: of files that its resources hold.
+    `lacks`: release of the operating system → why it cannot be there.
     """
 
     name: str
@@ -234,6 +240,7 @@ class System(Generic[S, V]):
     stands: Callable[[S, Site], Formula] | None = None
     functions: Callable[[S, Site], Sequence[Function]] = lambda _spec, _site: ()
     keeps: tuple[Kept, ...] = ()
+    keys: Keyring[V] | None = None
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
 
@@ -241,13 +248,14 @@ class System(Generic[S, V]):
 AnySystem = System[Any, Any]
 
 
-def site_of(cloud: Cloud, systems: Sequence[AnySystem]) -> Site:
-    """Collect what the enabled systems say to each other."""
+def site_of(cloud: Cloud, systems: Sequence[AnySystem], held: Iterable[str] = ()) -> Site:
+    """Collect what the enabled systems say to each other. `held`: the names of the secrets that there are."""
     chosen = enabled(cloud, systems)
     return Site(
         cloud=cloud,
         endpoints=tuple(e for system in chosen for e in system.endpoints(cloud.systems[system.name], cloud)),
         claims=tuple(c for system in chosen for c in system.claims(cloud.systems[system.name], cloud)),
+        held=frozenset(held),
     )
 
 

@@ -7,8 +7,9 @@ file can hold places to fill in.
 from __future__ import annotations
 
 import io
+import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -49,9 +50,17 @@ def add(text: str, values: Mapping[str, str], file: str) -> str:
 
     Only names that are not there (or empty) may be added. InvalidInput where the text leaves no room for a name.
     """
+    return change(text, values, (), file) if values else text
+
+
+def change(text: str, values: Mapping[str, str], gone: Collection[str], file: str) -> str:
+    """Put these values into the file's text, take the `gone` ones out, and keep everything else in it, comments too.
+
+    InvalidInput where that cannot be done without a change to others.
+    """
     have = parse(text, file)
-    if not values:
-        return text
+    text = _without(text, [name for name in gone if name in have], file)
+    parse(text, file)
     yaml = YAML(typ="rt", pure=True)
     yaml.preserve_quotes = True
     yaml.width = 4096
@@ -65,9 +74,18 @@ def add(text: str, values: Mapping[str, str], file: str) -> str:
     out = io.StringIO()
     yaml.dump(tree, out)
     added = lead + out.getvalue()
-    if parse(added, file) != {**have, **{name: value for name, value in values.items() if value}}:
-        raise InvalidInput(f"{file}: secrets cannot be added without changing others", hint="Add them by hand.")
+    kept = {name: value for name, value in have.items() if name not in gone}
+    if parse(added, file) != {**kept, **{name: value for name, value in values.items() if value}}:
+        raise InvalidInput(f"{file}: secrets cannot be changed without changing others", hint="Write one in each line.")
     return added
+
+
+def _without(text: str, names: Sequence[str], file: str) -> str:
+    """Take out the lines of these secrets: YAML's own tree would lose a comment that stands below one of them."""
+    document = _read(text, file)
+    places = [path for path in document.lines if ".".join(map(str, path)) in names]
+    out = {document.lines[path] - 1 for path in places}
+    return "".join(line for at, line in enumerate(text.splitlines(keepends=True)) if at not in out)
 
 
 def line_of(text: str, name: str, file: str) -> int:
@@ -85,7 +103,10 @@ def _put(tree: CommentedMap, name: str, value: str, file: str) -> None:
     """Find the mapping that the name belongs in, as deep as it exists, and set the value there."""
     first, _, rest = name.partition(".")
     if not rest or name in tree:
-        tree[name] = value
+        if name in tree:
+            tree[name] = value
+        else:
+            tree.insert(_place(tree, name), name, value)
         if not value:
             tree.yaml_add_eol_comment(_TO_FILL, name)
         return
@@ -94,6 +115,19 @@ def _put(tree: CommentedMap, name: str, value: str, file: str) -> None:
     if not isinstance(tree[first], CommentedMap):
         raise _invalid(file, Problem(file, 0, first, f"is no mapping, so {name} cannot be put below it"))
     _put(tree[first], rest, value, file)
+
+
+def _place(tree: CommentedMap, name: str) -> int:
+    """Where a new name goes: a numbered key before those of its series, a word about a key before it, else the end.
+
+    At the end it would stand below a comment on what follows.
+    """
+    names = [str(one) for one in tree]
+    key = name.removesuffix("_retired")
+    series = rf"{re.escape(key.rpartition('_')[0])}_[1-9][0-9]*"
+    if key in names:
+        return names.index(key)
+    return next((at for at, one in enumerate(names) if re.fullmatch(series, one)), len(names))
 
 
 def _read(text: str, file: str) -> Document:

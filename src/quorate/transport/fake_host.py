@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from quorate.core.act import Act, Install, MakeDirectory, Run, SetSysctl, SetUnit, WriteFile
+from quorate.core.act import Act, Install, MakeDirectory, RemoveFile, Run, SetSysctl, SetUnit, WriteFile
 from quorate.core.observed import (
     Absent,
     Answer,
@@ -195,6 +195,8 @@ class FakeHost:
                 return self._install(act)
             case WriteFile() | MakeDirectory():
                 return self._put(act, run)
+            case RemoveFile():
+                return self._remove(act, run)
             case SetSysctl():
                 note = f"was {self.sysctls.get(act.name, 'absent')}"
                 self.sysctls[act.name] = self.kept[act.name] = " ".join(act.value.split())
@@ -233,6 +235,16 @@ class FakeHost:
             self._know_unit(act.path)
             return Result(ok=True, note="was absent" if before is None else "was there")
         self.backups.setdefault((run, act.path), before)
+        return Result(ok=True, note=f"was kept as /var/lib/quorate/backup/{run}{act.path}")
+
+    def _remove(self, act: RemoveFile, run: str) -> Result:
+        before = self.paths.get(act.path)
+        if before is None:
+            return Result(ok=True, note="was absent")
+        if before.content is None:
+            return Result(ok=False, note=f"{act.path} is not a file and is left alone")
+        self.backups.setdefault((run, act.path), before)
+        del self.paths[act.path]
         return Result(ok=True, note=f"was kept as /var/lib/quorate/backup/{run}{act.path}")
 
     def _know_unit(self, path: str) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from quorate.core.act import Act, Install, Run, SetUnit
 from quorate.core.observed import HostSeen
-from quorate.core.resource import Directory, File, Package, Resource, Sysctl, Unit
+from quorate.core.resource import Directory, File, Gone, Package, Resource, Sysctl, Unit
 from quorate.core.system import Question
 from quorate.errors import Unreachable
 from quorate.transport.contract import Completed
@@ -131,7 +131,7 @@ def observe_request(
 
 def _wanted(resource: Resource) -> dict[str, str]:
     match resource:
-        case File() | Directory():
+        case File() | Gone() | Directory():
             return {"id": resource.id, "kind": "path", "path": resource.path}
         case Package() | Sysctl() | Unit():
             return {"id": resource.id, "kind": type(resource).__name__.lower(), "name": resource.name}

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from quorate.core.act import Install, MakeDirectory, SetSysctl, WriteFile
+from quorate.core.act import Install, MakeDirectory, RemoveFile, SetSysctl, WriteFile
 from quorate.core.diff import HIDDEN, Change, content_digest, difference
 from quorate.core.observed import Absent, PackageSeen, PathSeen, SysctlSeen, Unknown
-from quorate.core.resource import Directory, File, Package, Sysctl
+from quorate.core.resource import Directory, File, Gone, Package, Sysctl
 from quorate.core.secret import Secrets, reference
 from worlds.clouds import NO_SECRETS, file_seen
 
@@ -27,7 +27,10 @@ def change(act: Any, *lines: str) -> Change:
     return Change((act,), lines)
 
 
+GONE = Gone("/etc/x/old")
 CASES: dict[str, tuple[Any, Any, Change | None]] = {
+    "gone and absent": (GONE, Absent(), None),
+    "gone and there": (GONE, file_seen(FILE), change(RemoveFile(path="/etc/x/old"), "- /etc/x/old")),
     "package absent": (PACKAGE, Absent(), change(INSTALL, "+ package haproxy")),
     "package installed": (PACKAGE, PackageSeen(version="3.0.11"), None),
     "directory absent": (DIRECTORY, Absent(), change(MAKE, "+ /etc/x/")),
@@ -103,7 +106,7 @@ def test_difference(resource: Any, seen: Any, wanted: Change | None) -> None:
     assert difference(resource, seen, NO_SECRETS) == wanted
 
 
-@pytest.mark.parametrize("resource", [PACKAGE, DIRECTORY, FILE, SYSCTL], ids=lambda resource: resource.id)
+@pytest.mark.parametrize("resource", [PACKAGE, DIRECTORY, FILE, GONE, SYSCTL], ids=lambda resource: resource.id)
 def test_what_could_not_be_seen_stays_unknown(resource: Any) -> None:
     seen = Unknown(why="permission denied")
     assert difference(resource, seen, NO_SECRETS) == seen
@@ -116,6 +119,7 @@ def test_what_could_not_be_seen_stays_unknown(resource: Any) -> None:
         (DIRECTORY, "other", "/etc/x is a other, not a directory: move it away by hand"),
         (FILE, "directory", "/etc/x/x.conf is a directory, not a file: move it away by hand"),
         (FILE, "other", "/etc/x/x.conf is a other, not a file: move it away by hand"),
+        (GONE, "directory", "/etc/x/old is a directory, not a file: move it away by hand"),
     ],
 )
 def test_something_else_in_the_way_is_never_replaced(resource: Any, kind: str, why: str) -> None:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from quorate.core.secret import SecretSpec, generate, not_given
+from quorate.core.secret import SecretSpec, generate, lacking, not_given
 
 SPECS = [
     SecretSpec("a.password"),
@@ -51,3 +51,11 @@ def test_passwords_are_unbiased() -> None:
 def test_no_randomness_is_an_error_not_a_hang() -> None:
     with pytest.raises(ValueError, match="randomness"):
         generate([SecretSpec("x")], {}, lambda n: b"\xff" * n)
+
+
+def test_a_key_that_had_its_time_is_not_made_again() -> None:
+    first = [SecretSpec("x.k_0", "fernet"), SecretSpec("x.k_1", "fernet", until="x.k")]
+    assert [spec.name for spec in lacking(first, {})] == ["x.k_0", "x.k_1"]
+    assert [spec.name for spec in lacking(first, {"x.k_0": "a", "x.k_2": ""})] == ["x.k_1"]
+    assert [spec.name for spec in lacking(first, {"x.k_2": "a", "x.k_2_retired": "t"})] == ["x.k_0"]
+    assert generate(first, {"x.k_0": "a", "x.k_7": "b"}, counting) == {}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from quorate.errors import InvalidInput
-from quorate.model.secrets_file import add, line_of, parse, stands
+from quorate.model.secrets_file import add, change, line_of, parse, stands
 
 TEXT = """\
 # mine
@@ -66,4 +66,27 @@ def test_problems_never_quote_values(text: str, line: int, message: str) -> None
 def test_refuses_where_there_is_no_room(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         add(text, {"galera.sst": "x"}, "s")
+    assert "S3CRET" not in f"{caught.value} {caught.value.problems}"
+
+
+def test_changing_keeps_comments_and_order_and_takes_out_whole_lines() -> None:
+    text = (
+        "keystone:\n  fernet_0: s  # staged\n  fernet_2: p\n  fernet_1: o  # old\n"
+        "  fernet_1_retired: 'then'\n\n# the database\ngalera:\n  sst: x\n"
+    )
+    after = {
+        "keystone.fernet_3": "s",
+        "keystone.fernet_0": "n",
+        "keystone.fernet_2_retired": "2026-11-30T12:00:00+00:00",
+    }
+    assert change(text, after, ["keystone.fernet_1", "keystone.fernet_1_retired", "not.there"], "s") == (
+        "keystone:\n  fernet_0: n  # staged\n  fernet_3: s\n  fernet_2_retired: '2026-11-30T12:00:00+00:00'\n"
+        "  fernet_2: p\n\n# the database\ngalera:\n  sst: x\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["k: {a_0: S3CRET, a_1: y}\n", "k:\n  a_0: S3CRET\n  a_1:\n    S3CRET\n"])
+def test_what_shares_its_lines_is_not_taken_out(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        change(text, {}, ["k.a_1"], "s")
     assert "S3CRET" not in f"{caught.value} {caught.value.problems}"

@@ -9,12 +9,13 @@ judge.py    views → verdict
 form.py     views → the schema, the bootstrap and the first start
 """
 
+from quorate.core.keys import Keyring
 from quorate.core.system import Function, System
-from quorate.systems.keystone.config import KeystoneSpec, claims, endpoints, resources, secrets, warnings
+from quorate.systems.keystone.config import ROTATED, KeystoneSpec, claims, endpoints, resources, secrets, warnings
 from quorate.systems.keystone.drills import DRILLS
 from quorate.systems.keystone.form import form
 from quorate.systems.keystone.judge import judge
-from quorate.systems.keystone.probe import KeystoneView, questions, read
+from quorate.systems.keystone.probe import KeystoneView, held, questions, read
 
 SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     name="keystone",
@@ -38,4 +39,5 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
         Function("token_validation", "validate a token", lingers=("database",)),
     ),
     drills=DRILLS,
+    keys=Keyring(ROTATED, held),
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
-from quorate.core.resource import Directory, File, Package, Resource, Unit
+from quorate.core.keys import Repository, dropped, numbers, order
+from quorate.core.resource import Directory, File, Gone, Package, Resource, Unit
 from quorate.core.secret import SecretSpec, reference
 from quorate.core.system import Claim, Endpoint, Site
 from quorate.core.template import render
@@ -36,15 +39,21 @@ SCHEMA = Schema(
     brings={"project": "id <> '<<keystone.domain.root>>'"},
 )
 
-_FOLDER = "/etc/keystone"
+FOLDER = "/etc/keystone"
 
-# Directory below /etc/keystone → the secrets that are its keys. The highest number is the one that encrypts, 0 is the
-# next one: already known everywhere before it is first used.
+# Directory below /etc/keystone → the stem of the secrets that are its keys. The highest number is the one that
+# encrypts, 0 is the next one: already known everywhere before it is first used.
 KEYS = {
-    "fernet-keys": ("keystone.fernet_0", "keystone.fernet_1"),
-    "credential-keys": ("keystone.credential_0", "keystone.credential_1"),
-    "receipt-keys": ("keystone.receipt_0", "keystone.receipt_1"),
+    "fernet-keys": "keystone.fernet",
+    "credential-keys": "keystone.credential",
+    "receipt-keys": "keystone.receipt",
 }
+# How long they are good: Keystone's defaults, which its file leaves as they are. Of a token [token] expiration, and
+# allow_expired_window, in which services take one that was good when its request began; of a receipt its expiration.
+ROTATED = (
+    Repository(f"{FOLDER}/fernet-keys", KEYS["fernet-keys"], timedelta(seconds=3600 + 172800)),
+    Repository(f"{FOLDER}/receipt-keys", KEYS["receipt-keys"], timedelta(seconds=300)),
+)
 
 # The package must neither make a database nor an administrator: that is ours, once, on one controller.
 _PRESEED = (
@@ -103,26 +112,28 @@ def resources(spec: KeystoneSpec, site: Site, host: str) -> tuple[Resource, ...]
             SERVER,
             user=OWNER,
             summary="identity service",
-            folder=_FOLDER,
+            folder=FOLDER,
             address=site.cloud.address(host),
             workers=spec.workers,
             threads=spec.threads,
         ),
         rendered(OPENRC, "admin-openrc.j2", 0o600),
-        *_keys(),
+        *key_files(site),
         # Keys are read from disk at every use, so that a change of them disturbs nothing.
-        Unit(UNIT, state="formed", inputs=(CONFIG, uwsgi_path(_FOLDER, SERVER), WSGI, unit_path(SERVER))),
+        Unit(UNIT, state="formed", inputs=(CONFIG, uwsgi_path(FOLDER, SERVER), WSGI, unit_path(SERVER))),
     )
 
 
-def _keys() -> tuple[Resource, ...]:
-    kept: list[Resource] = []
-    for folder, names in KEYS.items():
-        path = f"/etc/keystone/{folder}"
-        kept.append(Directory(path, 0o700, OWNER, OWNER))
-        # No newline at the end: the very bytes that keystone-manage itself would write.
-        kept += [File(f"{path}/{index}", reference(name), 0o600, OWNER, OWNER) for index, name in enumerate(names)]
-    return tuple(kept)
+def key_files(site: Site) -> Iterator[Resource]:
+    """Every key that there is, in the order in which they may be written; then those that are no more."""
+    for folder, stem in KEYS.items():
+        path = f"{FOLDER}/{folder}"
+        held = numbers(stem, site.held) or {0, 1}
+        yield Directory(path, 0o700, OWNER, OWNER)
+        for number in order(held):
+            # No newline at the end: the very bytes that keystone-manage itself would write.
+            yield File(f"{path}/{number}", reference(f"{stem}_{number}"), 0o600, OWNER, OWNER)
+        yield from (Gone(f"{path}/{number}") for number in dropped(held))
 
 
 def endpoints(spec: KeystoneSpec, cloud: Cloud) -> tuple[Endpoint, ...]:
@@ -138,8 +149,12 @@ def claims(_spec: KeystoneSpec, _cloud: Cloud) -> tuple[Claim, ...]:
 
 def secrets(_spec: KeystoneSpec, _cloud: Cloud) -> tuple[SecretSpec, ...]:
     """The administrator's and the database account's passwords, and all keys."""
-    keys = (SecretSpec(name, "fernet") for names in KEYS.values() for name in names)
+    keys = [spec for stem in KEYS.values() for spec in _first_keys(stem)]
     return (SecretSpec(ADMIN_SECRET), SecretSpec(DATABASE_SECRET), *keys)
+
+
+def _first_keys(stem: str) -> tuple[SecretSpec, SecretSpec]:
+    return SecretSpec(f"{stem}_0", "fernet"), SecretSpec(f"{stem}_1", "fernet", until=stem)
 
 
 def warnings(spec: KeystoneSpec, cloud: Cloud) -> tuple[str, ...]:

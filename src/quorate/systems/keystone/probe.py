@@ -10,7 +10,7 @@ from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
 from quorate.openstack.probe import Down, Stored, parsed, stored, stored_argument
 from quorate.openstack.programs import STORED
-from quorate.systems.keystone.config import CONFIG, KEYS, PORT, SCHEMA, UNIT, KeystoneSpec
+from quorate.systems.keystone.config import CONFIG, FOLDER, KEYS, PORT, SCHEMA, UNIT, KeystoneSpec
 from quorate.systems.keystone.programs import API
 
 CATALOG = "catalog"
@@ -25,7 +25,7 @@ _QUERIES = {
     " AND p.name = 'service' AND l.domain_id = 'default' ORDER BY 1, 2",
 }
 
-_DIGESTS = f"cd /etc/keystone && sha256sum {' '.join(f'{folder}/*' for folder in KEYS)}"
+_DIGESTS = f"cd {FOLDER} && sha256sum {' '.join(f'{folder}/*' for folder in KEYS)}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,13 @@ def read(answers: Answers) -> KeystoneView:
         stored=stored(parsed(answers, "database")),
         keys=_keys(_answer(answers, "keys")),
     )
+
+
+def held(view: KeystoneView) -> Mapping[str, str] | Unknown:
+    """Say which keys the controller holds, by their paths."""
+    if isinstance(view.keys, Unknown):
+        return view.keys
+    return {f"{FOLDER}/{path}": digest for path, digest in view.keys.items()}
 
 
 def _answer(answers: Answers, name: str) -> Answer | Unknown:

@@ -9,7 +9,7 @@ import os
 import pwd
 import stat
 
-from quorate.transport.remote.files import KEPT, RUN, copy, locked, put, sysctl_paths
+from quorate.transport.remote.files import KEPT, RUN, copy, locked, put, sync, sysctl_paths
 from quorate.transport.remote.install import install, restore
 from quorate.transport.remote.lease import current
 from quorate.transport.remote.observe import full, see_sysctl, show
@@ -107,6 +107,18 @@ class Batch:
         self.stale = self.stale or path.startswith(UNIT_FOLDERS)
         return note
 
+    def do_remove(self, act: Json) -> str:
+        """Take a file away and keep it; what is not a file is left alone."""
+        path = _absolute(act["path"])
+        if not os.path.lexists(path):
+            return "was absent"
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise Failed(f"{path} is not a file and is left alone")
+        kept = self._back_up(path)
+        os.unlink(path)
+        sync(os.path.dirname(path))
+        return f"was kept as {kept}"
+
     def _back_up(self, path: str) -> str:
         """Keep the file as it was before this run first wrote it: a later copy never takes the first one's place."""
         kept = f"{self.root}{KEPT}/backup/{self.run}{path}"
@@ -188,6 +200,7 @@ class Batch:
 DO: dict[str, Callable[[Batch, Json], str]] = {
     "install": Batch.do_install,
     "file": Batch.do_file,
+    "remove": Batch.do_remove,
     "directory": Batch.do_directory,
     "sysctl": Batch.do_sysctl,
     "unit": Batch.do_unit,
@@ -197,9 +210,14 @@ DO: dict[str, Callable[[Batch, Json], str]] = {
 
 def _ids(act: Json) -> tuple[int, int]:
     """Look up owner and group, which a package may have to make first. The path must not depend on where we are."""
-    if not os.path.isabs(act["path"]):
-        raise Failed(f"{act['path']} is not an absolute path")
+    _absolute(act["path"])
     return _look_up(pwd.getpwnam, act["owner"]).pw_uid, _look_up(grp.getgrnam, act["group"]).gr_gid
+
+
+def _absolute(path: str) -> str:
+    if not os.path.isabs(path):
+        raise Failed(f"{path} is not an absolute path")
+    return path
 
 
 def _look_up(find: Callable[[str], Any], name: str) -> Any:

@@ -22,13 +22,18 @@ KEPT = "/var/lib/quorate"
 
 
 def put(path: str, data: bytes, mode: int = 0o600, uid: int = -1, gid: int = -1) -> None:
-    """Put a file in place atomically and durably, with its owner and mode from its first moment on."""
+    """Put a file in place atomically and durably, with its owner and mode from its first moment on.
+
+    It is made in a folder of its own: whoever reads all files beside it (Keystone its keys) must not come upon one that
+    he may not read yet, or that is renamed before he does.
+    """
     folder, name = os.path.split(path)
     os.makedirs(folder, 0o755, exist_ok=True)
-    new = f"{folder}/.{name}.quorate"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new)  # left by a run that was cut off
+    aside = f"{folder}/.{name}.quorate"
+    new = f"{aside}/{name}"
+    _clear(new, aside)  # left by a run that was cut off
     try:
+        os.mkdir(aside, 0o700)
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(data)
             os.fchown(file.fileno(), uid, gid)  # before chmod: it takes set-user-id away
@@ -36,11 +41,16 @@ def put(path: str, data: bytes, mode: int = 0o600, uid: int = -1, gid: int = -1)
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new)
-        raise
+    finally:
+        _clear(new, aside)
     sync(folder)
+
+
+def _clear(new: str, aside: str) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(new)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(aside)
 
 
 def sync(folder: str) -> None:
