@@ -28,11 +28,11 @@ def all_foretold(waves: Sequence[Wave], site: Site, systems: Sequence[AnySystem]
     return tuple(told)
 
 
-def foretold(wave: Wave, site: Site, systems: Sequence[AnySystem], known: Roles) -> Wave:
-    """Say of a wave that interrupts somebody which functions that pauses."""
+def foretold(wave: Wave, site: Site, systems: Sequence[AnySystem], known: Roles, said: Sequence[Hit] = ()) -> Wave:
+    """Say of a wave that interrupts somebody which functions that pauses. `said`: what it takes, where no act says."""
     if wave.impact is None:
         return wave
-    hits = _hits(wave, site, systems)
+    hits = (*said, *_hits(wave, site, systems))
     feared = {one.role: hit.host for one in processes_of(site, systems) for hit in hits if one.word == hit.part}
     roles = {**feared, **known}
     pauses = pauses_of(site, systems, roles, hits)

@@ -87,13 +87,17 @@ class Missing(_Part):
 
 
 class Plan(_Part):
-    """All that would be done. `fingerprint` covers everything else but `made`: the same world gives the same print."""
+    """All that would be done. `fingerprint` covers everything else but `made`: the same world gives the same print.
+
+    `drained`: the controllers that nobody depends on, once it is done.
+    """
 
     cloud: str
     made: str
     waves: tuple[Wave, ...]
     missing: tuple[Missing, ...] = ()
     without: tuple[str, ...] = ()
+    drained: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Note, ...] = ()
     world: str = Field(description="Digest of all that was observed and asked for where it matters to this plan.")

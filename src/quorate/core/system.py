@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from quorate.core.drill import Drills, Roles
+from quorate.core.fault import Hit
 from quorate.core.observed import Answers, Unknown
 from quorate.core.plan import Wave
 from quorate.core.resource import Resource
@@ -91,11 +92,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Site:
-    """The cloud, and what its enabled systems offer to and need of each other."""
+    """The cloud, and what its enabled systems offer to and need of each other.
+
+    `drained`: controllers that are to serve nobody, as somebody ordered (core/draining.py).
+    """
 
     cloud: Cloud
     endpoints: tuple[Endpoint, ...] = ()
     claims: tuple[Claim, ...] = ()
+    drained: frozenset[str] = frozenset()
 
     def endpoint(self, kind: str) -> Endpoint:
         """The one endpoint of this kind. KeyError where no enabled system offers it."""
@@ -147,6 +152,14 @@ Formation = Sequence[Wave] | Blocked
 
 
 @dataclass(frozen=True)
+class Withdrawal:
+    """A wave that takes clients away from drained controllers, or lets them come back. `hits`: what clients notice."""
+
+    wave: Wave
+    hits: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True)
 class Kept:
     """Something that is acknowledged only when it lies on the disks of so many members: all that serve, a majority."""
 
@@ -187,6 +200,8 @@ class System(Generic[S, V]):
     `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
     together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
     `functions`: what it is there for. `keeps`: what its members hold for others.
+    `drained`: who is drained, of the one system that keeps that. `drain`: what is left to do so that nobody depends on
+    `Site.drained`, and all others may serve.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -215,6 +230,8 @@ class System(Generic[S, V]):
     stands: Callable[[S, Site], Formula] | None = None
     functions: Callable[[S, Site], Sequence[Function]] = lambda _spec, _site: ()
     keeps: tuple[Kept, ...] = ()
+    drained: Callable[[S, Site, Mapping[str, V | Unknown]], frozenset[str]] | None = None
+    drain: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[Withdrawal]] = lambda _spec, _site, _views: ()
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
 

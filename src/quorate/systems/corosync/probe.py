@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
-from quorate.core.verdict import Judgement, Verdict, failing, ok, unknown
+from quorate.core.verdict import Judgement, Level, Verdict, failing, ok, unknown
 from quorate.systems.corosync.config import LOADED, CorosyncSpec
 
 _QUORATE = re.compile(r"^Quorate:\s+(Yes|No)\b", re.MULTILINE)
@@ -72,7 +72,8 @@ def judge(spec: CorosyncSpec, site: Site, views: Mapping[str, View | Unknown]) -
     ]
     summary = "; ".join((f"{len(present)} of {len(names)} controllers are well in the membership", *missing))
     if seen:
-        cluster = ok(summary) if not missing else Verdict(max(v.level for v in members.values()), summary)
+        counted = [verdict.level for name, verdict in members.items() if name not in site.drained]
+        cluster = Verdict(max(counted, default=Level.OK), summary)
     elif any(isinstance(view, Unknown) for view in views.values()):
         cluster = unknown(f"no controller that answers has quorum; {summary}")
     else:

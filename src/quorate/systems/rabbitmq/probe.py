@@ -238,8 +238,10 @@ def _cluster(site: Site, views: Mapping[str, View | Unknown], members: Mapping[s
     well = sum(verdict.is_ok for verdict in members.values())
     others = "; ".join(f"{host}: {verdict.reason}" for host, verdict in members.items() if not verdict.is_ok)
     summary = f"{well} of {len(members)} nodes are in the cluster" + (f"; {others}" if others else "")
+    if counted := [verdict for host, verdict in members.items() if not verdict.is_ok and host not in site.drained]:
+        return Verdict(merge(counted).level, summary)
     if well < len(members):
-        return Verdict(merge(members.values()).level, summary)
+        return ok(summary)
     seen = next(iter(running_in(views).values())).running
     missing = sorted({node(site.cloud, host) for host in site.cloud.names} - seen)
     if missing:
