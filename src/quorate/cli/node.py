@@ -15,7 +15,7 @@ from quorate.cli import render
 from quorate.cli.options import cloud_option, output_option
 from quorate.cli.plan import as_text
 from quorate.cli.session import holder, known, operation
-from quorate.core.node import drain_plan, undrain_plan
+from quorate.core.node import drain_plan, replace_plan, undrain_plan
 from quorate.core.plan import Plan
 from quorate.engine.apply import Operation, Outcome, Planner, apply, look, refuse_unless_doable
 from quorate.engine.lock import held
@@ -63,6 +63,16 @@ def drain(name: str, cloud_file: Path, yes: bool, output: str) -> None:
 def undrain(name: str, cloud_file: Path, yes: bool, output: str) -> None:
     """Let a controller serve again that was drained and is well."""
     _run(Asked("undrain", name, partial(undrain_plan, host=name)), cloud_file, yes, output)
+
+
+@_verb
+def replace(name: str, cloud_file: Path, yes: bool, output: str) -> None:
+    """Put an empty machine with a fresh operating system in a controller's place: same name, same address.
+
+    The others forget what they know of the lost one, as far as they must; then it is set up and joins as with `apply`.
+    Refused while it holds data, or another machine is seen in its place. Who was drained stays drained.
+    """
+    _run(Asked("replace", name, partial(replace_plan, host=name)), cloud_file, yes, output)
 
 
 def _run(asked: Asked, cloud_file: Path, yes: bool, output: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quorate.core.act import SetUnit
-from quorate.core.aim import functions_of, pauses_of, processes_of, uses_of
+from quorate.core.aim import drilled, functions_of, pauses_of, processes_of, uses_of
 from quorate.core.drill import Roles
 from quorate.core.failure import NOTICEABLE, predict
 from quorate.core.fault import Hit, Loss
@@ -52,9 +52,16 @@ def in_all(plan: Plan) -> dict[str, float]:
 
 
 def _hits(wave: Wave, site: Site, systems: Sequence[AnySystem]) -> tuple[Hit, ...]:
-    """The processes that are restarted or stopped while they run; a reload takes nobody away."""
+    """The processes that are restarted or stopped while they run, or lend themselves; a reload takes nobody away."""
     words = {one.unit: one.word for one in processes_of(site, systems)}
-    return tuple(
+    lent = wave.impact.donor if wave.impact else ""
+    own = (
+        one
+        for system, drills, spec in drilled(site, systems)
+        if system.name == wave.system
+        for one in drills.processes(spec, site)
+    )
+    return tuple(Hit(lent, one.word, Loss.DRAINED) for one in own if lent) + tuple(
         Hit(step.host, words[act.name], Loss.DRAINED)
         for step in wave.steps
         if step.disturbs

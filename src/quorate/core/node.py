@@ -1,7 +1,8 @@
-"""Plans for one controller: to drain it and to let it serve again. Pure, as all plans.
+"""Plans for one controller: to drain it, to let it serve again, to put an empty machine in its place. All are pure.
 
 Invariant: a controller is drained only if of every system enough others are known to be well, none of them drained;
-and serves again only if it is known to be well in every system.
+and serves again only if it is known to be well in every system. An empty machine takes its place only if nobody is
+seen there that it is not, and enough others are well: what they still know of the lost one they are to forget.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.observed import Unknown, World
 from quorate.core.order import may_disturb
 from quorate.core.plan import Missing, Note, Plan, Refusal, Wave
-from quorate.core.planner import Review, review, roles_of, with_drift, world_digest
+from quorate.core.planner import Review, make_plan, review, roles_of, with_drift, world_digest
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Site
+from quorate.core.verdict import unknown
 
 
 def drain_plan(
@@ -61,18 +63,46 @@ def undrain_plan(
     return _plan(target, world, waves, refusals, made=made, without=without, notes=())
 
 
+def replace_plan(
+    site: Site,
+    systems: Sequence[AnySystem],
+    secrets: Secrets,
+    world: World,
+    *,
+    host: str,
+    made: str,
+    without: Sequence[str] = (),
+) -> Plan:
+    """Plan that an empty machine takes the controller's place; nothing, where nothing is left to do there."""
+    plan = make_plan(site, systems, secrets, world, made=made, without=without)
+    if plan.is_empty:
+        return plan
+    reviews = review(site, systems, secrets, world)
+    refusals = [*_occupied(reviews, site, host), *_not_spared(reviews, site, host, lost=True), *plan.refusals]
+    return plan.model_copy(update={"refusals": tuple(refusals)}).printed()
+
+
+def _occupied(reviews: Sequence[Review], site: Site, host: str) -> Iterator[Refusal]:
+    for found in reviews:
+        system = found.system
+        why = system.occupied(site.cloud.systems[system.name], site, found.views, host)
+        if why:
+            hint = f"if {host} is the old machine, `quorate apply` brings it back; an empty one is to be installed anew"
+            yield Refusal(system=system.name, reason=f"{host}: {why}", evidence=(hint,))
+
+
 def _unkept(reviews: Sequence[Review]) -> Iterator[Refusal]:
     if not any(found.system.drained for found in reviews):
         yield Refusal(system="", reason="nothing in this cloud keeps who is drained: pacemaker is not part of it")
 
 
-def _not_spared(reviews: Sequence[Review], site: Site, host: str) -> Iterator[Refusal]:
-    """Whoever is drained may be taken away: so each system must be able to spare it."""
+def _not_spared(reviews: Sequence[Review], site: Site, host: str, *, lost: bool = False) -> Iterator[Refusal]:
+    """Whoever is drained may be taken away: so each system must be able to spare it. `lost`: also where it is ill."""
     if site.drained | {host} == set(site.cloud.names):
         yield Refusal(system="", reason=f"nobody would serve without {host}")
     arbiter = site.cloud.arbiter is not None
     for found in reviews:
-        members = found.judgement.members
+        members = {**found.judgement.members, **({host: unknown("replaced")} if lost else {})}
         why = may_disturb(host, members, found.system.quorum, arbiter=arbiter, drained=site.drained)
         if why:
             yield Refusal(system=found.system.name, reason=why)

@@ -42,13 +42,15 @@ class Impact(_Part):
     """What an interruption does to whoever uses the cloud: function → seconds that it pauses at most.
 
     Of the system's members `left` are known to be well and go on, and `least` must be. `plays`: the parts that clients
-    would miss, for which it comes after the others: they move once, and not from one to the next.
+    would miss, for which it comes after the others: they move once, and not from one to the next. `donor`: who serves
+    nobody meanwhile, because it gives a copy of its data.
     """
 
     pauses: dict[str, float]
     left: int
     least: int
     plays: tuple[str, ...] = ()
+    donor: str = ""
 
 
 class Wave(_Part):

@@ -202,6 +202,8 @@ class System(Generic[S, V]):
     `functions`: what it is there for. `keeps`: what its members hold for others.
     `drained`: who is drained, of the one system that keeps that. `drain`: what is left to do so that nobody depends on
     `Site.drained`, and all others may serve.
+    `occupied`: why an empty machine cannot take a controller's place, in words: it holds data, or another one is seen
+    in its place; empty: it can, or has.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -232,6 +234,7 @@ class System(Generic[S, V]):
     keeps: tuple[Kept, ...] = ()
     drained: Callable[[S, Site, Mapping[str, V | Unknown]], frozenset[str]] | None = None
     drain: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[Withdrawal]] = lambda _spec, _site, _views: ()
+    occupied: Callable[[S, Site, Mapping[str, V | Unknown], str], str] = lambda _spec, _site, _views, _host: ""
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
 

@@ -14,13 +14,13 @@ from systems_clouds import site as site_with
 from quorate import systems
 from quorate.core.draining import withdrawn
 from quorate.core.fault import Hit, Loss
-from quorate.core.node import drain_plan, undrain_plan
+from quorate.core.node import drain_plan, replace_plan, undrain_plan
 from quorate.core.observed import HostSeen, Unknown
 from quorate.core.plan import Plan, Step, Wave
 from quorate.core.planner import Review, as_seen, make_plan
 from quorate.core.system import AnySystem, Site, Withdrawal
 from quorate.core.verdict import Judgement, ok
-from worlds.clouds import NO_SECRETS, hosts, in_place, site
+from worlds.clouds import NO_SECRETS, hosts, in_place, nothing_there, site
 from worlds.systems import Word, made, seen_as, settled, wanted
 
 OUT = "well, out"
@@ -71,7 +71,6 @@ def test_never_below_quorum(states: tuple[str, ...], drained: str) -> None:
     plan = planned(drain_plan, seen(states, drained), "c1")
     well = [host for host, state in zip(hosts(3), states, strict=True) if state == "well" and host != drained]
     spared = states[0] == "ill" or len(set(well) - {"c1"}) >= 2
-    # The keeper needs one other that serves.
     assert (not plan.refusals) == spared
     assert plan.drained == tuple(sorted({"c1", drained} - {""}))
 
@@ -113,6 +112,35 @@ def test_apply_counts_on_nobody_who_is_drained() -> None:
         plan = make_plan(where, (KEEPER, CLUSTER), NO_SECRETS, world, made="now")
         # c2 itself may be interrupted: c1 and c3 go on
         assert len(plan.refusals) == (refusals and 2), plan.refusals
+
+
+def _blank(host: str, **changes: Any) -> dict[str, HostSeen | Unknown]:
+    """See all well but one, which is empty."""
+    resources = [r for name in ("keeper", "cluster") for r in wanted(name)]
+    bare = seen_as(nothing_there(resources), KEEPER, CLUSTER, keeper="well", cluster="blank")
+    return {**seen(["well"] * 3), host: bare, **changes}
+
+
+def _taken(_spec: Word, _site: Site, views: Mapping[str, Any], host: str) -> str:
+    return f"{host} lives elsewhere" if views["c1"] == "sees it" else ""
+
+
+def test_an_empty_machine_takes_the_place_where_enough_others_are_well() -> None:
+    assert planned(replace_plan, seen(["well"] * 3), "c3").is_empty
+    plan = planned(replace_plan, _blank("c3"), "c3")
+    assert (plan.refusals, {step.host for step in plan.steps}) == ((), {"c3"})
+    ill = planned(replace_plan, {**_blank("c3"), "c2": seen(["well", "ill"])["c2"]}, "c3")
+    assert [(refusal.system, "1 healthy member" in refusal.reason) for refusal in ill.refusals] == [("cluster", True)]
+
+
+def test_a_place_that_is_not_free_is_not_taken() -> None:
+    cluster = made("cluster", quorum="majority", occupied=_taken)
+    world = {
+        **_blank("c3"),
+        "c1": seen_as(in_place([*wanted("keeper"), *wanted("cluster")]), KEEPER, cluster, cluster="sees it"),
+    }
+    refused = planned(replace_plan, world, "c3", KEEPER, cluster)
+    assert "c3: c3 lives elsewhere" in [refusal.reason for refusal in refused.refusals]
 
 
 def test_the_pauses_are_those_that_drills_foretell() -> None:

@@ -81,6 +81,17 @@ def judge(spec: CorosyncSpec, site: Site, views: Mapping[str, View | Unknown]) -
     return Judgement(cluster, members)
 
 
+def occupied(_spec: CorosyncSpec, site: Site, views: Mapping[str, View | Unknown], host: str) -> str:
+    """Say why the place is not free for an empty machine: the others see a member there, and here none runs."""
+    view = views[host]
+    if isinstance(view, Unknown) or view.running is not False:
+        return ""
+    number = site.cloud.names.index(host) + 1
+    return (
+        "the others see a member in its place, which this machine is not" if number in _seen_by_majority(views) else ""
+    )
+
+
 def _seen_by_majority(views: Mapping[str, View | Unknown]) -> frozenset[int]:
     """All whom quorate members see; nobody when none is quorate."""
     return frozenset(

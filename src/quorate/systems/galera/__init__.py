@@ -14,7 +14,7 @@ from __future__ import annotations
 from quorate.core.system import Function, Kept, System
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
 from quorate.systems.galera.drills import DRILLS, stands
-from quorate.systems.galera.form import SETTLE, form
+from quorate.systems.galera.form import SETTLE, form, occupied
 from quorate.systems.galera.probe import View, judge, questions, read
 
 SYSTEM: System[Galera, View] = System(
@@ -26,6 +26,7 @@ SYSTEM: System[Galera, View] = System(
     read=read,
     judge=judge,
     form=form,
+    occupied=occupied,
     endpoints=endpoints,
     secrets=secrets,
     offers=("database",),
