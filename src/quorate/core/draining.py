@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from quorate.core.drill import Roles
 from quorate.core.impact import foretold
+from quorate.core.observed import Unknown
 from quorate.core.order import needed
 from quorate.core.plan import Impact, Wave
 from quorate.core.system import AnySystem, Site, Withdrawal
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def withdrawn(reviews: Sequence[Review], site: Site, systems: Sequence[AnySystem], roles: Roles) -> tuple[Wave, ...]:
-    """Waves after which nobody depends on who is drained in this site, each with what clients notice of it."""
+    """Waves after which nobody depends on who is drained in this site, each with what clients notice of it.
+
+    None while nobody can say who is drained: else a look in vain would let everybody serve again.
+    """
+    if isinstance(kept(reviews, site), Unknown):
+        return ()
     waves: list[Wave] = []
     known = dict(roles)
     for found in reviews:
@@ -35,6 +41,14 @@ def withdrawn(reviews: Sequence[Review], site: Site, systems: Sequence[AnySystem
             waves.append(wave)
             known = {part: host for part, host in known.items() if host not in {hit.host for hit in one.hits}}
     return tuple(waves)
+
+
+def kept(reviews: Sequence[Review], site: Site) -> frozenset[str] | Unknown:
+    """Say who is drained, by the system that keeps it."""
+    for found in reviews:
+        if found.system.drained:
+            return found.system.drained(site.cloud.systems[found.system.name], site, found.views)
+    return Unknown(why="pacemaker, which keeps it, is not part of this cloud")
 
 
 def _spared(system: AnySystem, site: Site, members: Mapping[str, Verdict], withdrawal: Withdrawal) -> Impact:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from quorate.core.aim import functions_of, pauses_of, uses_of
-from quorate.core.draining import withdrawn
+from quorate.core.draining import kept, withdrawn
 from quorate.core.drill import Roles
 from quorate.core.failure import NOTICEABLE, predict
 from quorate.core.fault import MACHINE, Hit, Loss
@@ -39,7 +39,7 @@ def drain_plan(
     roles, _ = roles_of(site, reviews)
     target = replace(site, drained=site.drained | {host})
     waves = withdrawn(reviews, target, systems, roles)
-    refusals = [*_unkept(reviews), *(_not_spared(reviews, site, host) if waves else ())]
+    refusals = [*_unkept(reviews, site), *(_not_spared(reviews, site, host) if waves else ())]
     notes = (_afterwards(target, systems, roles, host),)
     return _plan(target, world, waves, refusals, made=made, without=without, notes=notes)
 
@@ -59,7 +59,7 @@ def undrain_plan(
     roles, _ = roles_of(site, reviews)
     target = replace(site, drained=site.drained - {host})
     waves = withdrawn(reviews, target, systems, roles)
-    refusals = [*_unkept(reviews), *(_not_well(reviews, host) if waves else ())]
+    refusals = [*_unkept(reviews, site), *(_not_well(reviews, host) if waves else ())]
     return _plan(target, world, waves, refusals, made=made, without=without, notes=())
 
 
@@ -91,9 +91,10 @@ def _occupied(reviews: Sequence[Review], site: Site, host: str) -> Iterator[Refu
             yield Refusal(system=system.name, reason=f"{host}: {why}", evidence=(hint,))
 
 
-def _unkept(reviews: Sequence[Review]) -> Iterator[Refusal]:
-    if not any(found.system.drained for found in reviews):
-        yield Refusal(system="", reason="nothing in this cloud keeps who is drained: pacemaker is not part of it")
+def _unkept(reviews: Sequence[Review], site: Site) -> Iterator[Refusal]:
+    said = kept(reviews, site)
+    if isinstance(said, Unknown):
+        yield Refusal(system="", reason=f"who is drained is not known: {said.why}")
 
 
 def _not_spared(reviews: Sequence[Review], site: Site, host: str, *, lost: bool = False) -> Iterator[Refusal]:

@@ -56,8 +56,8 @@ def as_seen(site: Site, systems: Sequence[AnySystem], world: World) -> Site:
     """Give the site with those drained who are, by what was seen; nobody, where nobody could say."""
     for system in enabled(site.cloud, systems):
         if system.drained:
-            spec = site.cloud.systems[system.name]
-            return replace(site, drained=system.drained(spec, site, views_of(system, site, world)))
+            said = system.drained(site.cloud.systems[system.name], site, views_of(system, site, world))
+            return site if isinstance(said, Unknown) else replace(site, drained=said)
     return site
 
 

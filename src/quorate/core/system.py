@@ -232,7 +232,7 @@ class System(Generic[S, V]):
     stands: Callable[[S, Site], Formula] | None = None
     functions: Callable[[S, Site], Sequence[Function]] = lambda _spec, _site: ()
     keeps: tuple[Kept, ...] = ()
-    drained: Callable[[S, Site, Mapping[str, V | Unknown]], frozenset[str]] | None = None
+    drained: Callable[[S, Site, Mapping[str, V | Unknown]], frozenset[str] | Unknown] | None = None
     drain: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[Withdrawal]] = lambda _spec, _site, _views: ()
     occupied: Callable[[S, Site, Mapping[str, V | Unknown], str], str] = lambda _spec, _site, _views, _host: ""
     trials: tuple[Trial, ...] = ()

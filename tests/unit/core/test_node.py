@@ -27,12 +27,16 @@ OUT = "well, out"
 """What a keeper's member answers that is drained."""
 
 
-def _drained(_spec: Word, _site: Site, views: Mapping[str, Any]) -> frozenset[str]:
+def _out(views: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(host for host, view in views.items() if view == OUT)
 
 
+def _drained(_spec: Word, _site: Site, views: Mapping[str, Any]) -> frozenset[str] | Unknown:
+    return Unknown(why="nobody says") if "lost" in views.values() else _out(views)
+
+
 def _drain(_spec: Word, where: Site, views: Mapping[str, Any]) -> Sequence[Withdrawal]:
-    changed = sorted(where.drained ^ _drained(_spec, where, views))
+    changed = sorted(where.drained ^ _out(views))
     return [Withdrawal(_wave(host), (Hit(host, "web", Loss.DRAINED),)) for host in changed]
 
 
@@ -104,6 +108,16 @@ def test_a_cloud_that_keeps_it_nowhere_refuses() -> None:
     assert "pacemaker" in planned(drain_plan, world, "c1", CLUSTER).refusals[0].reason
 
 
+def test_who_is_drained_is_not_guessed() -> None:
+    lost = seen_as(in_place([*wanted("keeper"), *wanted("cluster")]), KEEPER, CLUSTER, keeper="lost")
+    world = {**seen(["well"] * 3, "c3"), "c1": lost}
+    for what in (drain_plan, undrain_plan):
+        assert [one.reason for one in planned(what, world, "c2").refusals] == [
+            "who is drained is not known: nobody says"
+        ]
+    assert make_plan(site(KEEPER, CLUSTER), (KEEPER, CLUSTER), NO_SECRETS, world, made="now").is_empty
+
+
 def test_apply_counts_on_nobody_who_is_drained() -> None:
     changed: Any = Word(word="changed")
     for drained, refusals in (("", 0), ("c2", 3)):
@@ -148,7 +162,11 @@ def test_the_pauses_are_those_that_drills_foretell() -> None:
     where = site_with(build(builtin("three", {one.name: {} for one in found}), found), found, {})
     host, other, _ = where.cloud.names
     keeper = next(system for system in found if system.drained)
-    one = replace(keeper, drain=lambda *_: [Withdrawal(_wave(host), (Hit(host, "database", Loss.DRAINED),))])
+    one = replace(
+        keeper,
+        drained=lambda *_: frozenset(),
+        drain=lambda *_: [Withdrawal(_wave(host), (Hit(host, "database", Loss.DRAINED),))],
+    )
     judgement = Judgement(ok("well"), {name: ok("well") for name in where.cloud.names})
     for writer, paused in ((host, True), (other, False)):
         roles = {"virtual-ip": other, "writer": writer}

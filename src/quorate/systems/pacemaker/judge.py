@@ -75,10 +75,10 @@ def _drained(site: Site, name: str, view: View, status: Status, state: str) -> V
     return ok("drained: no VIP can come here")
 
 
-def drained(_spec: PacemakerSpec, site: Site, views: Views) -> frozenset[str]:
+def drained(_spec: PacemakerSpec, site: Site, views: Views) -> frozenset[str] | Unknown:
     """Say who is in standby: the cluster keeps that, also of those that are off."""
     believed = reference(views)
-    return believed[1].standby & set(site.cloud.names) if believed else frozenset()
+    return believed[1].standby & set(site.cloud.names) if believed else Unknown(why="no member with quorum answers")
 
 
 def _fencing(site: Site, status: Status) -> Verdict:
