@@ -14,7 +14,7 @@ import click
 from quorate.cli import render
 from quorate.cli.options import cloud_option, output_option
 from quorate.cli.plan import as_text
-from quorate.cli.session import holder, known, operation
+from quorate.cli.session import holder, known, operation, without_option
 from quorate.core.node import drain_plan, replace_plan, undrain_plan
 from quorate.core.plan import Plan
 from quorate.engine.apply import Operation, Outcome, Planner, apply, look, refuse_unless_doable
@@ -36,43 +36,47 @@ def _verb(command: Callable[..., None]) -> click.Command:
     """Give a verb what all have in common."""
     yes = click.option("--yes", is_flag=True, help="Do not ask, even on a terminal.")
     argument = click.argument("name", metavar="CONTROLLER")
-    return node.command()(argument(cloud_option(yes(output_option(command)))))
+    return node.command()(argument(cloud_option(without_option(yes(output_option(command))))))
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody asked for: the verb, the controller, and how to plan it. `spared`: it need not answer."""
+    """What somebody asked for: the verb, the controller, how to plan it, and whom to leave out.
+
+    `spared`: it need not answer itself.
+    """
 
     verb: str
     name: str
     planner: Planner
+    without: tuple[str, ...]
     spared: bool = False
 
 
 @_verb
-def drain(name: str, cloud_file: Path, yes: bool, output: str) -> None:
+def drain(name: str, cloud_file: Path, without: tuple[str, ...], yes: bool, output: str) -> None:
     """Let nobody depend on a controller, so that it may be taken away.
 
     Proxies send no client there any more, what is under way ends, the writer and the VIPs move to others. It stays a
     member of its clusters, and drained until `undrain`, also through a reboot or with a new disk.
     """
-    _run(Asked("drain", name, partial(drain_plan, host=name), spared=True), cloud_file, yes, output)
+    _run(Asked("drain", name, partial(drain_plan, host=name), without, spared=True), cloud_file, yes, output)
 
 
 @_verb
-def undrain(name: str, cloud_file: Path, yes: bool, output: str) -> None:
+def undrain(name: str, cloud_file: Path, without: tuple[str, ...], yes: bool, output: str) -> None:
     """Let a controller serve again that was drained and is well."""
-    _run(Asked("undrain", name, partial(undrain_plan, host=name)), cloud_file, yes, output)
+    _run(Asked("undrain", name, partial(undrain_plan, host=name), without), cloud_file, yes, output)
 
 
 @_verb
-def replace(name: str, cloud_file: Path, yes: bool, output: str) -> None:
+def replace(name: str, cloud_file: Path, without: tuple[str, ...], yes: bool, output: str) -> None:
     """Put an empty machine with a fresh operating system in a controller's place: same name, same address.
 
     The others forget what they know of the lost one, as far as they must; then it is set up and joins as with `apply`.
     Refused while it holds data, or another machine is seen in its place. Who was drained stays drained.
     """
-    _run(Asked("replace", name, partial(replace_plan, host=name)), cloud_file, yes, output)
+    _run(Asked("replace", name, partial(replace_plan, host=name), without), cloud_file, yes, output)
 
 
 def _run(asked: Asked, cloud_file: Path, yes: bool, output: str) -> None:
@@ -111,15 +115,15 @@ async def _do(asked: Asked, cloud_file: Path, approved: Plan | None) -> Outcome:
 
 
 async def _left_out(op: Operation, asked: Asked) -> tuple[str, ...]:
-    """The controller itself, where it does not answer and need not. Raises Unreachable, with what to do about it."""
-    known(op.site.cloud, (asked.name,))
+    """Who is left out: also the controller itself, where it does not answer and need not. Else raises Unreachable."""
+    known(op.site.cloud, (asked.name, *asked.without))
     try:
         await op.transports[asked.name].run(("true",), timeout=DEADLINE, reach=SOON)
     except Unreachable:
         if not asked.spared:
             raise
-        return (asked.name,)
-    return ()
+        return (*asked.without, asked.name)
+    return asked.without
 
 
 def _data(outcome: Outcome) -> dict[str, Any]:
