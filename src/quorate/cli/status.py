@@ -63,7 +63,7 @@ def as_data(seen: Look) -> dict[str, object]:
         }
         for name, judgement in seen.judgements.items()
     }
-    return {"verdict": plain(seen.verdict), "systems": systems}
+    return {"verdict": plain(seen.verdict), "drained": sorted(seen.drained), "systems": systems}
 
 
 def as_table(cloud: str, seen: Look) -> Table:
@@ -75,6 +75,8 @@ def as_table(cloud: str, seen: Look) -> Table:
         for where, verdict in _rows(judgement).items():
             colour = _COLOUR[verdict.level]
             table.add_row(name, where, f"[{colour}]{verdict.level.word}[/]", verdict.reason.replace("[", "\\["))
+    for host in sorted(seen.drained):
+        table.add_row("cloud", host, "drained", f"nobody depends on it; to let it serve: quorate node undrain {host}")
     if not seen.verdict.is_ok and all(j.verdict.is_ok for j in seen.judgements.values()):
         table.add_row("cloud", "", seen.verdict.level.word, seen.verdict.reason.replace("[", "\\["))
     return table

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quorate.core.act import SetUnit
-from quorate.core.aim import functions_of, pauses_of, processes_of, uses_of
+from quorate.core.aim import drilled, functions_of, pauses_of, processes_of, uses_of
 from quorate.core.drill import Roles
 from quorate.core.failure import NOTICEABLE, predict
 from quorate.core.fault import Hit, Loss
@@ -28,11 +28,11 @@ def all_foretold(waves: Sequence[Wave], site: Site, systems: Sequence[AnySystem]
     return tuple(told)
 
 
-def foretold(wave: Wave, site: Site, systems: Sequence[AnySystem], known: Roles) -> Wave:
-    """Say of a wave that interrupts somebody which functions that pauses."""
+def foretold(wave: Wave, site: Site, systems: Sequence[AnySystem], known: Roles, said: Sequence[Hit] = ()) -> Wave:
+    """Say of a wave that interrupts somebody which functions that pauses. `said`: what it takes, where no act says."""
     if wave.impact is None:
         return wave
-    hits = _hits(wave, site, systems)
+    hits = (*said, *_hits(wave, site, systems))
     feared = {one.role: hit.host for one in processes_of(site, systems) for hit in hits if one.word == hit.part}
     roles = {**feared, **known}
     pauses = pauses_of(site, systems, roles, hits)
@@ -52,9 +52,16 @@ def in_all(plan: Plan) -> dict[str, float]:
 
 
 def _hits(wave: Wave, site: Site, systems: Sequence[AnySystem]) -> tuple[Hit, ...]:
-    """The processes that are restarted or stopped while they run; a reload takes nobody away."""
+    """The processes that are restarted or stopped while they run, or lend themselves; a reload takes nobody away."""
     words = {one.unit: one.word for one in processes_of(site, systems)}
-    return tuple(
+    lent = wave.impact.donor if wave.impact else ""
+    own = (
+        one
+        for system, drills, spec in drilled(site, systems)
+        if system.name == wave.system
+        for one in drills.processes(spec, site)
+    )
+    return tuple(Hit(lent, one.word, Loss.DRAINED) for one in own if lent) + tuple(
         Hit(step.host, words[act.name], Loss.DRAINED)
         for step in wave.steps
         if step.disturbs

@@ -42,13 +42,15 @@ class Impact(_Part):
     """What an interruption does to whoever uses the cloud: function → seconds that it pauses at most.
 
     Of the system's members `left` are known to be well and go on, and `least` must be. `plays`: the parts that clients
-    would miss, for which it comes after the others: they move once, and not from one to the next.
+    would miss, for which it comes after the others: they move once, and not from one to the next. `donor`: who serves
+    nobody meanwhile, because it gives a copy of its data.
     """
 
     pauses: dict[str, float]
     left: int
     least: int
     plays: tuple[str, ...] = ()
+    donor: str = ""
 
 
 class Wave(_Part):
@@ -91,13 +93,17 @@ class Missing(_Part):
 
 
 class Plan(_Part):
-    """All that would be done. `fingerprint` covers everything else but `made`: the same world gives the same print."""
+    """All that would be done. `fingerprint` covers everything else but `made`: the same world gives the same print.
+
+    `drained`: the controllers that nobody depends on, once it is done.
+    """
 
     cloud: str
     made: str
     waves: tuple[Wave, ...]
     missing: tuple[Missing, ...] = ()
     without: tuple[str, ...] = ()
+    drained: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Note, ...] = ()
     world: str = Field(description="Digest of all that was observed and asked for where it matters to this plan.")

@@ -9,12 +9,13 @@ controller in one wave is one step, sent in one round trip.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from quorate.core.act import Act, Install, SetUnit
 from quorate.core.delta import Delta, delta, inputs_digest, merged
 from quorate.core.diff import Change
+from quorate.core.draining import withdrawn
 from quorate.core.drill import Roles
 from quorate.core.impact import all_foretold
 from quorate.core.observed import HostSeen, Unknown, World
@@ -49,6 +50,15 @@ def views_of(system: AnySystem, site: Site, world: World) -> dict[str, Any]:
         else:
             views[host] = seen
     return views
+
+
+def as_seen(site: Site, systems: Sequence[AnySystem], world: World) -> Site:
+    """Give the site with those drained who are, by what was seen; nobody, where nobody could say."""
+    for system in enabled(site.cloud, systems):
+        if system.drained:
+            said = system.drained(site.cloud.systems[system.name], site, views_of(system, site, world))
+            return site if isinstance(said, Unknown) else replace(site, drained=said)
+    return site
 
 
 def judge(system: AnySystem, site: Site, views: Mapping[str, Any]) -> Judgement:
@@ -125,6 +135,7 @@ def make_plan(
         waves += member_waves
         refusals += member_refusals
     waves, unsaid = _foretold(waves, site, systems, roles)
+    waves += withdrawn(reviews, site, systems, roles)
     missing = tuple(
         Missing(host=host, why=seen.why)
         for host, seen in world.items()
@@ -138,7 +149,8 @@ def make_plan(
         without=tuple(without),
         refusals=tuple(refusals),
         notes=(*(note for found in reviews for note in _notes(found, site)), *nobody, *unsaid) if waves else (),
-        world=_world_digest(site, world),
+        drained=tuple(sorted(site.drained)),
+        world=world_digest(site, world),
     ).printed()
 
 
@@ -277,7 +289,8 @@ def _rolling(
         return host not in members or members[host].level is not Level.FAILING, bool(plays.get(host))
 
     for host in sorted(hosts, key=harm):
-        why_not = may_disturb(host, members, found.system.quorum, arbiter=site.cloud.arbiter is not None)
+        arbiter = site.cloud.arbiter is not None
+        why_not = may_disturb(host, members, found.system.quorum, arbiter=arbiter, drained=site.drained)
         if why_not:
             refused[host] = why_not
             continue
@@ -298,7 +311,7 @@ def _interruption(
     gate = Gate(system=name, members=(host,), timeout=found.system.settle) if gated else None
     impact = Impact(
         pauses={},
-        left=sum(verdict.is_ok for other, verdict in members.items() if other != host),
+        left=sum(verdict.is_ok for other, verdict in members.items() if other != host and other not in site.drained),
         least=needed(found.system.quorum, len(members), arbiter=site.cloud.arbiter is not None),
         plays=plays.get(host, ()),
     )
@@ -342,7 +355,7 @@ def _stamped(wave: Wave, system: AnySystem, site: Site, secrets: Secrets) -> Wav
 _FLEETING = {"mtime", "started", "invocation", "stamp"}
 
 
-def _world_digest(site: Site, world: World) -> str:
+def world_digest(site: Site, world: World) -> str:
     """Digest of what the plan rests on: the cloud file, and every managed resource as it was seen."""
     seen = {
         host: {

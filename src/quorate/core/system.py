@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from quorate.core.drill import Drills, Roles
+from quorate.core.fault import Hit
 from quorate.core.keys import Keyring
 from quorate.core.observed import Answers, Unknown
 from quorate.core.plan import Wave
@@ -95,12 +96,14 @@ class Site:
     """The cloud, and what its enabled systems offer to and need of each other.
 
     `held`: the names of the secrets that there are, where how many is not fixed (core/keys.py).
+    `drained`: controllers that are to serve nobody, as somebody ordered (core/draining.py).
     """
 
     cloud: Cloud
     endpoints: tuple[Endpoint, ...] = ()
     claims: tuple[Claim, ...] = ()
     held: frozenset[str] = frozenset()
+    drained: frozenset[str] = frozenset()
 
     def endpoint(self, kind: str) -> Endpoint:
         """The one endpoint of this kind. KeyError where no enabled system offers it."""
@@ -167,6 +170,14 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Withdrawal:
+    """A wave that takes clients away from drained controllers, or lets them come back. `hits`: what clients notice."""
+
+    wave: Wave
+    hits: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True)
 class Kept:
     """Something that is acknowledged only when it lies on the disks of so many members: all that serve, a majority."""
 
@@ -209,8 +220,12 @@ class System(Generic[S, V]):
     `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
     together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
     `functions`: what it is there for. `keeps`: what its members hold for others.
-    `keys`: what of it can be rotated. `trials`: of files that its resources hold.
-    `lacks`: release of the operating system → why it cannot be there.
+    `keys`: what of it can be rotated.
+    `drained`: who is drained, of the one system that keeps that. `drain`: what is left to do so that nobody depends on
+    `Site.drained`, and all others may serve.
+    `occupied`: why an empty machine cannot take a controller's place, in words: it holds data, or another one is seen
+    in its place; empty: it can, or has.
+    `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
     name: str
@@ -241,6 +256,9 @@ class System(Generic[S, V]):
     functions: Callable[[S, Site], Sequence[Function]] = lambda _spec, _site: ()
     keeps: tuple[Kept, ...] = ()
     keys: Keyring[V] | None = None
+    drained: Callable[[S, Site, Mapping[str, V | Unknown]], frozenset[str] | Unknown] | None = None
+    drain: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[Withdrawal]] = lambda _spec, _site, _views: ()
+    occupied: Callable[[S, Site, Mapping[str, V | Unknown], str], str] = lambda _spec, _site, _views, _host: ""
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
 

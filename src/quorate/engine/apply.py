@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -18,7 +18,7 @@ from quorate.core.act import Act, Install, Run, WriteFile
 from quorate.core.observed import Unknown, World
 from quorate.core.order import may_disturb
 from quorate.core.plan import Gate, Plan, Step, Wave
-from quorate.core.planner import judge, make_plan, review, views_of, with_drift
+from quorate.core.planner import as_seen, judge, make_plan, review, views_of, with_drift
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Site, enabled
 from quorate.core.verdict import Judgement, Verdict, failing, merge, unknown
@@ -75,19 +75,25 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the world: what is left to do, and how well everything is."""
+    """One look at the world: what is left to do, how well everything is, and who is drained."""
 
     plan: Plan
     judgements: Mapping[str, Judgement]
     verdict: Verdict
+    drained: frozenset[str] = frozenset()
 
 
-async def look(op: Operation, *, without: Sequence[str] = ()) -> Look:
+Planner = Callable[..., Plan]
+"""What is to be done: `make_plan`, or a plan for one controller (core/node.py), with the same arguments."""
+
+
+async def look(op: Operation, *, without: Sequence[str] = (), planner: Planner = make_plan) -> Look:
     """Look at the world, judge and plan. Controllers that are left out are not contacted."""
     world = await _world(op, without)
-    plan = make_plan(op.site, op.systems, op.secrets, world, made=op.clock.now(), without=without)
-    judgements = {r.system.name: with_drift(r) for r in review(op.site, op.systems, op.secrets, world)}
-    return Look(plan, judgements, _verdict(plan, judgements.values(), without))
+    site = as_seen(op.site, op.systems, world)
+    plan = planner(site, op.systems, op.secrets, world, made=op.clock.now(), without=without)
+    judgements = {r.system.name: with_drift(r) for r in review(site, op.systems, op.secrets, world)}
+    return Look(plan, judgements, _verdict(plan, judgements.values(), {*without, *site.drained}, without), site.drained)
 
 
 async def judgements(op: Operation) -> Mapping[str, Judgement]:
@@ -116,16 +122,19 @@ async def _world(op: Operation, without: Sequence[str], only: str | None = None)
     return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, reach=op.reach, only=only)}
 
 
-async def apply(op: Operation, *, approved: Plan | None = None, without: Sequence[str] = ()) -> Outcome:
-    """Bring the world to the site. The caller holds the lock.
+async def apply(
+    op: Operation, *, approved: Plan | None = None, without: Sequence[str] = (), planner: Planner = make_plan
+) -> Outcome:
+    """Bring the world to the site, or to what the planner wants. The caller holds the lock.
 
     Raises Refused when the plan may not be done (nothing is changed then), QuorateError when a step or a gate failed,
     Unreachable when a controller fell silent on the way.
     """
     began = op.clock.monotonic()
-    seen = await look(op, without=without)
+    seen = await look(op, without=without, planner=planner)
     plan = seen.plan
     refuse_unless_doable(plan, approved)
+    op = replace(op, site=replace(op.site, drained=frozenset(plan.drained)))
     if not plan.is_empty:
         op.journal.write("start", plan=plan.fingerprint, cloud=plan.cloud, steps=len(plan.steps))
     for number, wave in enumerate(plan.waves, start=1):
@@ -133,7 +142,7 @@ async def apply(op: Operation, *, approved: Plan | None = None, without: Sequenc
         await do_wave(op, number, wave, without)
     if not plan.is_empty or not seen.verdict.is_ok:
         slowest = max((system.settle for system in op.systems), default=0.0)
-        seen = await _last_look(op, without, min(slowest, SETTLES) if plan.is_empty else slowest)
+        seen = await _last_look(op, without, min(slowest, SETTLES) if plan.is_empty else slowest, planner)
     if not plan.is_empty:
         op.journal.write("end", outcome=seen.verdict.level.word, reason=seen.verdict.reason)
     return Outcome(plan, seen.verdict, op.clock.monotonic() - began)
@@ -234,7 +243,8 @@ async def _still_safe(op: Operation, system: str, host: str, without: Sequence[s
     """Look once more, right before a member is interrupted."""
     found = _named(op, system)
     judgement = await _judged(op, found, without)
-    why_not = may_disturb(host, judgement.members, found.quorum, arbiter=op.site.cloud.arbiter is not None)
+    arbiter = op.site.cloud.arbiter is not None
+    why_not = may_disturb(host, judgement.members, found.quorum, arbiter=arbiter, drained=op.site.drained)
     if why_not:
         raise Refused(f"stopped before {system}: {why_not}", hint="Bring the others back, then run apply again.")
 
@@ -257,22 +267,26 @@ async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
         await op.clock.sleep(op.poll)
 
 
-async def _last_look(op: Operation, without: Sequence[str], limit: float) -> Look:
+async def _last_look(op: Operation, without: Sequence[str], limit: float, planner: Planner) -> Look:
     """Look until nothing is left to do and all is well, at most so many seconds."""
     op.progress("looking again")
     deadline = op.clock.monotonic() + limit
     while True:
-        seen = await look(op, without=without)
+        seen = await look(op, without=without, planner=planner)
         if seen.verdict.is_ok or op.clock.monotonic() > deadline:
             return seen
         await op.clock.sleep(op.poll)
 
 
-def _verdict(plan: Plan, judgements: Collection[Judgement], without: Sequence[str]) -> Verdict:
-    """Merge what is present. A cluster that someone was left out of is not whole, which is no fault of this run."""
-    verdicts = [v for j in judgements for host, v in j.members.items() if host not in without]
+def _verdict(
+    plan: Plan, judgements: Collection[Judgement], unasked: Collection[str], without: Sequence[str]
+) -> Verdict:
+    """Merge what counts: nobody depends on who is drained. A cluster that someone was left out of is not whole, which
+    is no fault of this run.
+    """
+    verdicts = [v for j in judgements for host, v in j.members.items() if host not in unasked]
     verdicts += [] if without else [j.cluster for j in judgements]
-    verdicts += [unknown(f"{missing.host} cannot be seen: {missing.why}") for missing in plan.missing]
+    verdicts += [unknown(f"{m.host} cannot be seen: {m.why}") for m in plan.missing if m.host not in unasked]
     if plan.waves or plan.refusals:
         verdicts.append(_still_to_do(plan))
     return merge(verdicts)

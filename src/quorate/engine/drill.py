@@ -164,6 +164,10 @@ async def _must_be_well(op: apply.Operation) -> None:
             f"the cloud is not well, so nothing is broken on top of that: {seen.verdict.reason}",
             hint="`quorate status` says more, `quorate apply` mends what differs from the cloud file.",
         )
+    if seen.drained:
+        names = ", ".join(sorted(seen.drained))
+        hint = f"quorate node undrain {min(seen.drained)}"
+        raise Refused(f"{names} is drained and may be taken away at any moment: a fault would be the second", hint=hint)
     told: tuple[str, ...] = ()
     until = asyncio.get_running_loop().time() + SETTLES
     while why := await apply.settling(op):

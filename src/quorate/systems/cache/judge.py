@@ -11,7 +11,7 @@ from typing import assert_never
 from quorate.core.observed import Unknown
 from quorate.core.system import Site
 from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
-from quorate.systems.cache.config import PORT, PROXIES, CacheSpec
+from quorate.systems.cache.config import PORT, PROXIES, SERVER_PORT, CacheSpec
 from quorate.systems.cache.probe import Balancer, CacheView, MemcachedProxy, Twemproxy
 
 _FILLING = "f"
@@ -26,17 +26,18 @@ def judge(spec: CacheSpec, site: Site, views: Mapping[str, CacheView | Unknown])
     reason = f"the cache answers on {serving} of {len(members)} controllers"
     if serving:
         answering = {name: view for name, view in views.items() if members[name].is_ok}
-        return Judgement(merge((ok(reason), *_lacking(spec, answering))), members)
+        return Judgement(merge((ok(reason), *_lacking(spec, site, answering))), members)
     unseen = any(isinstance(view, Unknown) or isinstance(view.places, Unknown) for view in views.values())
     return Judgement(unknown(reason) if unseen else failing(reason), members)
 
 
-def _lacking(spec: CacheSpec, views: Mapping[str, CacheView | Unknown]) -> Iterator[Verdict]:
-    """Servers that are well where they run, perhaps, and that somebody's services do without."""
+def _lacking(spec: CacheSpec, site: Site, views: Mapping[str, CacheView | Unknown]) -> Iterator[Verdict]:
+    """Servers that are well where they run, perhaps, and that somebody's services do without; drained ones may be."""
     seen: dict[str, list[str]] = {}
+    spared = {word for name in site.drained for word in (name, f"{site.cloud.address(name)}:{SERVER_PORT}")}
     for name, view in views.items():
         if isinstance(view, CacheView):
-            for server in _without(view, spec):
+            for server in set(_without(view, spec)) - spared:
                 seen.setdefault(server, []).append(name)
     for server, names in seen.items():
         yield failing(f"the server on {server} is not used by {', '.join(names)}")

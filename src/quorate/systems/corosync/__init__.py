@@ -18,6 +18,7 @@ SYSTEM = System(
     questions=probe.questions,
     read=probe.read,
     judge=probe.judge,
+    occupied=probe.occupied,
     form=form.form,
     secrets=config.secrets,
     warnings=config.warnings,

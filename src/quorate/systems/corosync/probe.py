@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from quorate.core.observed import Answer, Answers, Unknown
 from quorate.core.system import Question, Site
-from quorate.core.verdict import Judgement, Verdict, failing, ok, unknown
+from quorate.core.verdict import Judgement, Level, Verdict, failing, ok, unknown
 from quorate.systems.corosync.config import LOADED, CorosyncSpec
 
 _QUORATE = re.compile(r"^Quorate:\s+(Yes|No)\b", re.MULTILINE)
@@ -72,12 +72,24 @@ def judge(spec: CorosyncSpec, site: Site, views: Mapping[str, View | Unknown]) -
     ]
     summary = "; ".join((f"{len(present)} of {len(names)} controllers are well in the membership", *missing))
     if seen:
-        cluster = ok(summary) if not missing else Verdict(max(v.level for v in members.values()), summary)
+        counted = [verdict.level for name, verdict in members.items() if name not in site.drained]
+        cluster = Verdict(max(counted, default=Level.OK), summary)
     elif any(isinstance(view, Unknown) for view in views.values()):
         cluster = unknown(f"no controller that answers has quorum; {summary}")
     else:
         cluster = failing(f"no controller has quorum; {summary}")
     return Judgement(cluster, members)
+
+
+def occupied(_spec: CorosyncSpec, site: Site, views: Mapping[str, View | Unknown], host: str) -> str:
+    """Say why the place is not free for an empty machine: the others see a member there, and here none runs."""
+    view = views[host]
+    if isinstance(view, Unknown) or view.running is not False:
+        return ""
+    number = site.cloud.names.index(host) + 1
+    return (
+        "the others see a member in its place, which this machine is not" if number in _seen_by_majority(views) else ""
+    )
 
 
 def _seen_by_majority(views: Mapping[str, View | Unknown]) -> frozenset[int]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from quorate.core.system import Function, Kept, System
 from quorate.systems.etcd.config import EtcdSpec, endpoints, resources, warnings
 from quorate.systems.etcd.drills import DRILLS
-from quorate.systems.etcd.form import SETTLE, form
+from quorate.systems.etcd.form import SETTLE, form, occupied
 from quorate.systems.etcd.probe import View, judge, questions, read
 
 SYSTEM: System[EtcdSpec, View] = System(
@@ -26,6 +26,7 @@ SYSTEM: System[EtcdSpec, View] = System(
     read=read,
     judge=judge,
     form=form,
+    occupied=occupied,
     endpoints=endpoints,
     offers=("coordination",),
     quorum="majority",

@@ -122,6 +122,13 @@ def _joins(site: Site, admitting: str, fresh: Sequence[str], said: Sequence[Said
     return waves
 
 
+def occupied(_spec: EtcdSpec, _site: Site, views: Mapping[str, View | Unknown], host: str) -> str:
+    """Say why the place is not free for an empty machine."""
+    return (
+        f"data lies there: {_evidence(host, Stand.HOLDER, views[host])}" if _stand(views[host]) is Stand.HOLDER else ""
+    )
+
+
 def _evidence(host: str, what: Stand, view: View | Unknown) -> str:
     if isinstance(view, Unknown):
         return f"{host}: not seen: {view.why}"

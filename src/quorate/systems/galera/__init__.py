@@ -15,7 +15,7 @@ from __future__ import annotations
 from quorate.core.system import Function, Kept, System
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
 from quorate.systems.galera.drills import DRILLS, stands
-from quorate.systems.galera.form import SETTLE, form
+from quorate.systems.galera.form import SETTLE, form, occupied
 from quorate.systems.galera.position import evidence
 from quorate.systems.galera.probe import View, judge, questions, read
 from quorate.systems.galera.recover import recover
@@ -31,6 +31,7 @@ SYSTEM: System[Galera, View] = System(
     form=form,
     evidence=evidence,
     recover=recover,
+    occupied=occupied,
     endpoints=endpoints,
     secrets=secrets,
     offers=("database",),

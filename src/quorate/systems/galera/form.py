@@ -28,10 +28,10 @@ from enum import Enum
 
 from quorate.core.act import Run, SetUnit
 from quorate.core.observed import Unknown
-from quorate.core.plan import Gate, Step, Wave
+from quorate.core.plan import Gate, Impact, Step, Wave
 from quorate.core.secret import reference
 from quorate.core.system import Blocked, Formation, Site
-from quorate.systems.galera.config import HEALTH_ACCOUNT, HEALTH_SECRET, UNIT, Galera
+from quorate.systems.galera.config import HEALTH_ACCOUNT, HEALTH_SECRET, UNIT, Galera, donors
 from quorate.systems.galera.position import Position
 from quorate.systems.galera.probe import (
     CLIENT,
@@ -155,7 +155,30 @@ def grow(
         return Blocked("joining would overwrite what the cluster does not have", tuple(lost))
     missing = account_sql(site, contents)
     waves = [_accounts(readable[0], missing)] if missing else []
-    return (*waves, *(join(spec, host, stands[host]) for host in joining))
+    return (*waves, *(_lent(site, primaries, host, join(spec, host, stands[host])) for host in joining))
+
+
+def _lent(site: Site, primaries: Mapping[str, Status], host: str, wave: Wave) -> Wave:
+    """Say who gives the copy, and so serves nobody meanwhile: the first that the joining one asks."""
+    if not wave.steps or wave.steps[0].irreversible:
+        return wave  # it may need what it missed only
+    donor = next(name for name in donors(site.cloud, host).split(",") if name in primaries)
+    return wave.model_copy(update={"impact": Impact(pauses={}, left=len(primaries) - 1, least=1, donor=donor)})
+
+
+def occupied(_spec: Galera, site: Site, views: Mapping[str, View | Unknown], host: str) -> str:
+    """Say why the place is not free for an empty machine: data lies there, or a member runs that is not seen."""
+    view = views[host]
+    what = stand(view)
+    if isinstance(view, Unknown) or what is Stand.PRIMARY:
+        return ""
+    if what is not Stand.FRESH:
+        return f"its MariaDB is no empty one: {evidence_of(host, what, view)}"
+    primaries = primaries_in(views)
+    counted = max((status.size for status in primaries.values()), default=0)
+    if counted > len(primaries) + (site.cloud.arbiter is not None):
+        return f"the others count {counted} members, of which {len(primaries)} were seen"
+    return ""
 
 
 def _would_be_lost(host: str, data: Data | Unknown, primary: Status, contents: Contents) -> Iterator[str]:

@@ -299,12 +299,15 @@ def _cluster(site: Site, views: Mapping[str, View | Unknown], members: Mapping[s
     well = sum(verdict.is_ok for verdict in members.values())
     others = "; ".join(f"{host}: {verdict.reason}" for host, verdict in members.items() if not verdict.is_ok)
     summary = f"{well} of {len(members)} members synced" + (f"; {others}" if others else "")
+    counted = [verdict for host, verdict in members.items() if host not in site.drained]
+    if well < len(members) and all(verdict.is_ok for verdict in counted):
+        return ok(summary)
     if well == len(members):
         size = min(status.size for status in primaries.values())
         if size != expected:
             return failing(f"{summary}, but the cluster has {size} votes of {expected}")
         return ok(summary)
-    return Verdict(merge(members.values()).level, summary)
+    return Verdict(merge(counted).level, summary)
 
 
 def primaries_in(views: Mapping[str, View | Unknown]) -> dict[str, Status]:

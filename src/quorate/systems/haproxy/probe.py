@@ -114,7 +114,8 @@ def judge(spec: HaproxySpec, site: Site, views: Mapping[str, View | Unknown]) ->
         proxies = Verdict(members[names[0]].level, summary)
     else:
         proxies = unknown(summary)
-    served = [_served(endpoint.kind, {name: views[name] for name in well}) for endpoint, _ in frontends(site)]
+    asked = {name: views[name] for name in well if name not in site.drained}
+    served = [_served(endpoint.kind, asked, site.drained) for endpoint, _ in frontends(site)]
     return Judgement(merge((proxies, *(verdict for verdicts in served for verdict in verdicts))), members)
 
 
@@ -146,18 +147,18 @@ def roles(_spec: HaproxySpec, site: Site, views: Mapping[str, View | Unknown]) -
     return {}
 
 
-def _served(kind: str, views: Mapping[str, View | Unknown]) -> tuple[Verdict, ...]:
+def _served(kind: str, views: Mapping[str, View | Unknown], drained: frozenset[str]) -> tuple[Verdict, ...]:
     """What each proxy has for a front end; what several see alike is said once."""
     seen: dict[Verdict, list[str]] = {}
     for name, view in views.items():
-        seen.setdefault(_has(kind, view), []).append(name)
+        seen.setdefault(_has(kind, view, drained), []).append(name)
     return tuple(
         verdict if verdict.is_ok else Verdict(verdict.level, f"{verdict.reason}, as seen by {', '.join(names)}")
         for verdict, names in seen.items()
     )
 
 
-def _has(kind: str, view: View | Unknown) -> Verdict:
+def _has(kind: str, view: View | Unknown, drained: frozenset[str]) -> Verdict:
     if isinstance(view, Unknown):
         return unknown(view.why)
     if isinstance(view.servers, Unknown):
@@ -169,7 +170,11 @@ def _has(kind: str, view: View | Unknown) -> Verdict:
     states, unreached = view.servers[kind], view.unreached.get(kind, {})
     down = [server for server, state in states.items() if server in unreached or not state.startswith("UP")]
     count = f"{kind}: {len(states) - len(down)} of {len(states)} servers up"
-    return failing(f"{count}, without {', '.join(down)}") if down else ok(count)
+    if still := [server for server, state in states.items() if server in drained and state.startswith("UP")]:
+        return failing(f"{kind}: clients are sent to {', '.join(still)}, which is drained")
+    lost = [server for server in down if server not in drained]
+    told = f"{count}, without {', '.join(lost or down)}{'' if lost else ', which is drained'}"
+    return failing(told) if lost else ok(told if down else count)
 
 
 def _running(answer: Answer | Unknown | None) -> bool | Unknown:

@@ -21,7 +21,7 @@ def judge(spec: PacemakerSpec, site: Site, views: Views) -> Judgement:
     believed = reference(views)
     status = believed[1] if believed else None
     members = {
-        name: _member(name, views.get(name, Unknown(why="it was not asked")), status) for name in site.cloud.names
+        name: _member(site, name, views.get(name, Unknown(why="it was not asked")), status) for name in site.cloud.names
     }
     if status is None:
         words = "no member that answers has quorum"
@@ -37,7 +37,7 @@ def _is_blind(view: View | Unknown) -> bool:
     return isinstance(view, Unknown) or (view.running is not False and isinstance(view.status, Unknown))
 
 
-def _member(name: str, view: View | Unknown, status: Status | None) -> Verdict:
+def _member(site: Site, name: str, view: View | Unknown, status: Status | None) -> Verdict:
     state = status.nodes.get(name, "not a member") if status else ""
     if isinstance(view, Unknown):
         if status and state != "online":
@@ -50,6 +50,8 @@ def _member(name: str, view: View | Unknown, status: Status | None) -> Verdict:
             return unknown(evidence.why)
     if status is None or (isinstance(view.status, Status) and not view.status.quorate):
         return failing("it has no quorum, or no leader yet")
+    if name in site.drained:
+        return _drained(site, name, view, status, state)
     if state != "online":
         return failing(f"the cluster sees it {state}")
     failures = [what for node, what in status.failures if node == name]
@@ -57,6 +59,26 @@ def _member(name: str, view: View | Unknown, status: Status | None) -> Verdict:
     if PROXY in status.started and name not in status.started[PROXY]:
         return failing(f"its proxy does not answer, so that no VIP can come here{remembered}")
     return ok(f"online{remembered}")
+
+
+def _drained(site: Site, name: str, view: View, status: Status, state: str) -> Verdict:
+    """Standby is what was ordered; the order is carried out when nothing that clients reach is there any more.
+
+    Until then it is no failing one, which could be interrupted without a thought.
+    """
+    if state not in {"online", "standby"}:
+        return failing(f"the cluster sees it {state}")
+    held = [vip for vip, one in site.cloud.vips.items() if str(one.address) in _addresses(view)]
+    held += [what for what in (PROXY, *map(vip_id, site.cloud.vips)) if name in status.started.get(what, ())]
+    if state == "online" or held:
+        return unknown(f"it is not out of the way yet{': ' if held else ''}{', '.join(held)}")
+    return ok("drained: no VIP can come here")
+
+
+def drained(_spec: PacemakerSpec, site: Site, views: Views) -> frozenset[str] | Unknown:
+    """Say who is in standby: the cluster keeps that, also of those that are off."""
+    believed = reference(views)
+    return believed[1].standby & set(site.cloud.names) if believed else Unknown(why="no member with quorum answers")
 
 
 def _fencing(site: Site, status: Status) -> Verdict:

@@ -16,7 +16,8 @@ class Status:
     """What one member believes of the cluster.
 
     `nodes`: by name, in one word, `online` where all is well. `started`: by resource, the nodes where it runs.
-    `failures`: the node and what failed there, as long as the cluster remembers it.
+    `failures`: the node and what failed there, as long as the cluster remembers it. `standby`: nodes that nothing may
+    run on, be they online or not, by an attribute that outlives them.
     """
 
     quorate: bool
@@ -25,6 +26,7 @@ class Status:
     nodes: Mapping[str, str]
     started: Mapping[str, tuple[str, ...]]
     failures: tuple[tuple[str, str], ...]
+    standby: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -115,14 +117,19 @@ def _status(answer: Answer | Unknown | None) -> Status | Unknown:
             )
             for failure in report.findall("failures/failure")
         ),
+        standby=frozenset(
+            node.get("name", "") for node in report.findall("nodes/node") if node.get("standby") == "true"
+        ),
     )
 
 
 def _state(node: ET.Element) -> str:
-    for state in ("unclean", "pending", "standby", "maintenance"):
+    for state in ("unclean", "pending"):
         if node.get(state) == "true":
             return state
-    return "online" if node.get("online") == "true" else "offline"
+    if node.get("online") != "true":
+        return "offline"
+    return next((state for state in ("standby", "maintenance") if node.get(state) == "true"), "online")
 
 
 def _started(report: ET.Element) -> Mapping[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 - `config.py`: its section of the cloud file → what should be on a controller, and the `messaging` endpoint it offers
 - `probe.py`: how a node is looked at, and what to make of the answers
 - `drills.py`, `workloads.py`, `client.py`: what of it can be hit, and who notices
+- `drain.py`: how clients leave a node in order
 - `form.py`: how the cluster comes into being and grows, and when that is refused
 - `recover.py`: who may begin without those that never come back
 - `templates/`: the broker's settings, its environment, its unit's drop-in
@@ -15,8 +16,9 @@ from __future__ import annotations
 
 from quorate.core.system import Function, Kept, System
 from quorate.systems.rabbitmq.config import RabbitSpec, endpoints, resources, secrets, warnings
+from quorate.systems.rabbitmq.drain import drain
 from quorate.systems.rabbitmq.drills import DRILLS
-from quorate.systems.rabbitmq.form import SETTLE, form
+from quorate.systems.rabbitmq.form import SETTLE, form, occupied
 from quorate.systems.rabbitmq.probe import View, judge, questions, read
 from quorate.systems.rabbitmq.recover import evidence, recover
 
@@ -31,6 +33,8 @@ SYSTEM: System[RabbitSpec, View] = System(
     form=form,
     evidence=evidence,
     recover=recover,
+    occupied=occupied,
+    drain=drain,
     endpoints=endpoints,
     secrets=secrets,
     offers=("messaging",),

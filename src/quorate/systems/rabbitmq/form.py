@@ -13,6 +13,10 @@ RabbitMQ and none holds data of it. Where a cluster lives, others join; where on
     else all FRESH                 all start together: RabbitMQ itself begins no cluster before two see each other
     else                           all with data start together, then the fresh ones join
 
+A node whose disk was seen to hold nothing, whom the others know and do not see running, is forgotten by them before it
+joins: RabbitMQ takes nobody in whom it knows and who does not know it. It then gets replicas of all queues. Nobody is
+forgotten while the others are no majority.
+
 Nodes with data may start in any order: one that was not the last to stop waits for the one that was, and serves nothing
 until then. That loses no message; who waits for a node that never comes back is for `quorate recover`.
 """
@@ -26,7 +30,7 @@ from quorate.core.observed import Unknown
 from quorate.core.plan import Gate, Step, Wave
 from quorate.core.stand import Stand, stand
 from quorate.core.system import Blocked, Formation, Site
-from quorate.systems.rabbitmq.config import ACCOUNTS_UNIT, NODES_PORT, UNIT, VHOST, RabbitSpec
+from quorate.systems.rabbitmq.config import ACCOUNTS_UNIT, NODES_PORT, UNIT, VHOST, RabbitSpec, node
 from quorate.systems.rabbitmq.probe import Said, View, classic_in, disagreement, listed, running_in
 
 NAME = "rabbitmq"
@@ -42,6 +46,15 @@ done
 [ "$want" = none ] && exit 0
 echo "no node answers at $*: this one would begin a cluster of its own" >&2; exit 1"""
 """At the last moment before a start: whether others run, as the plan took for granted."""
+
+GROW = """rabbitmq-queues --quiet grow "$1" all --errors-only || exit
+for vhost in $(rabbitmqctl --quiet list_vhosts); do
+  rabbitmqctl --quiet list_queues --vhost "$vhost" name type members | while read -r name type members; do
+    case "$type $members" in *"$1"*) continue ;; stream\\ *) ;; *) continue ;; esac
+    rabbitmq-streams --quiet add_replica --vhost "$vhost" "$name" "$1" </dev/null || exit
+  done || exit
+done"""
+"""Gives a node that joined a replica of every queue and stream; what it has already is left."""
 
 
 def stand_of(view: View | Unknown) -> Stand:
@@ -61,7 +74,11 @@ def form(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> 
         split = disagreement(said)
         if split:
             return Blocked(split, evidence)
+        forgotten = _forget(site, fresh, said)
+        if isinstance(forgotten, Blocked):
+            return Blocked(forgotten.reason, evidence)
         waves = [start(site, joining, "join")] if (joining := [*holders, *fresh]) else []
+        waves = [*forgotten, *waves, *(_grow(site, next(iter(said)), host) for host in fresh)]
         return (*waves, *_accounts(site, views)) or _old_queues(views)
     unseen = [host for host in names if stands[host] in {Stand.UNKNOWN, Stand.STARTING}]
     if unseen:
@@ -71,6 +88,28 @@ def form(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> 
     else:
         waves = [_look_round(site), start(site, names, "begin the cluster")]
     return (*waves, *_accounts(site, views))
+
+
+def _forget(site: Site, fresh: Sequence[str], said: Mapping[str, Said]) -> Sequence[Wave] | Blocked:
+    """Let the others forget who lost its disk; one after the other, by one of them."""
+    known = {peer.name: peer for one in said.values() for peer in one.nodes}
+    lost = [host for host in fresh if node(site.cloud, host) in known]
+    seen = [host for host in lost if any(node(site.cloud, host) in one.running for one in said.values())]
+    if seen:
+        return Blocked(f"{', '.join(seen)} runs no node, and the others see one: another machine answers in its place")
+    if lost and 2 * len(said) <= len(site.cloud.names):
+        return Blocked(f"{', '.join(lost)} cannot be forgotten: {len(said)} of {len(site.cloud.names)} nodes run")
+    host = next(iter(said))
+    command = ("rabbitmqctl", "--quiet", "forget_cluster_node")
+    acts = tuple(Run(title=f"forget {name}", argv=(*command, node(site.cloud, name))) for name in lost)
+    step = Step(host=host, title=f"forget {', '.join(lost)}", acts=acts, irreversible="what it held is not asked for")
+    return (Wave(title=f"rabbitmq: forget {', '.join(lost)}, whose disk is empty", steps=(step,)),) if lost else ()
+
+
+def _grow(site: Site, host: str, joined: str) -> Wave:
+    what = f"give {joined} replicas of all queues"
+    run = Run(title=what, argv=("bash", "-c", GROW, "grow", node(site.cloud, joined)), timeout=300.0)
+    return Wave(title=f"rabbitmq: {what}", system=NAME, steps=(Step(host=host, title=what, acts=(run,)),))
 
 
 def start(site: Site, hosts: Sequence[str], why: str) -> Wave:
@@ -135,6 +174,15 @@ def _old_queues(views: Mapping[str, View | Unknown]) -> Formation:
     acts = tuple(Run(title=f"remove the empty queue {name}", argv=(*command, name)) for name in queues)
     step = Step(host=host, title="remove empty queues that are not replicated", acts=acts)
     return (Wave(title="rabbitmq: queues of an older set-up", system=NAME, steps=(step,)),)
+
+
+def occupied(_spec: RabbitSpec, _site: Site, views: Mapping[str, View | Unknown], host: str) -> str:
+    """Say why the place is not free for an empty machine."""
+    return (
+        f"data lies there: {evidence_of(host, Stand.HOLDER, views[host])}"
+        if stand_of(views[host]) is Stand.HOLDER
+        else ""
+    )
 
 
 def evidence_of(host: str, what: Stand, view: View | Unknown) -> str:

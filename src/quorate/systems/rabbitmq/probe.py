@@ -56,7 +56,7 @@ def get(what):
     return body
 try:
     overview = get("overview?disable_stats=true")
-    nodes = get("nodes?columns=name,running,partitions,mem_alarm,disk_free_alarm")
+    nodes = get("nodes?columns=name,running,partitions,mem_alarm,disk_free_alarm,being_drained")
     queues = get("queues/" + vhost + "?sort=type&page=1&page_size=100&columns=name,type,durable,messages")["items"]
     classic = {one["name"]: one.get("messages", -1) for one in queues if one["type"] == "classic" and one["durable"]}
     refused = {}
@@ -85,6 +85,7 @@ class Peer:
     partitions: tuple[str, ...] = ()
     memory_alarm: bool = False
     disk_alarm: bool = False
+    drained: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,16 +207,18 @@ def _peer(found: Mapping[str, Any]) -> Peer:
         partitions=tuple(map(str, found.get("partitions", ()))),
         memory_alarm=found.get("mem_alarm") is True,
         disk_alarm=found.get("disk_free_alarm") is True,
+        drained=found.get("being_drained") is True,
     )
 
 
 def judge(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> Judgement:
     """Judge every controller, then whether all of them are one cluster."""
-    members = {host: _member(site, host, views.get(host, _NOT_ASKED)) for host in site.cloud.names}
+    members = {host: _member(site, host, views) for host in site.cloud.names}
     return Judgement(_cluster(site, views, members), members)
 
 
-def _member(site: Site, host: str, view: View | Unknown) -> Verdict:
+def _member(site: Site, host: str, views: Mapping[str, View | Unknown]) -> Verdict:
+    view = views.get(host, _NOT_ASKED)
     if isinstance(view, Unknown):
         return unknown(view.why)
     if isinstance(view.unit, Unknown):
@@ -225,6 +228,8 @@ def _member(site: Site, host: str, view: View | Unknown) -> Verdict:
     said = view.said
     if isinstance(said, Unknown):
         return unknown(f"its API: {said.why}")
+    if isinstance(said, Silent) and host in site.drained and node(site.cloud, host) in drained_in(views):
+        return ok("drained: it takes no client")
     if isinstance(said, Silent):
         return failing(f"its API does not answer: {said.why}")
     return _node(node(site.cloud, host), said)
@@ -252,8 +257,10 @@ def _cluster(site: Site, views: Mapping[str, View | Unknown], members: Mapping[s
     well = sum(verdict.is_ok for verdict in members.values())
     others = "; ".join(f"{host}: {verdict.reason}" for host, verdict in members.items() if not verdict.is_ok)
     summary = f"{well} of {len(members)} nodes are in the cluster" + (f"; {others}" if others else "")
+    if counted := [verdict for host, verdict in members.items() if not verdict.is_ok and host not in site.drained]:
+        return Verdict(merge(counted).level, summary)
     if well < len(members):
-        return Verdict(merge(members.values()).level, summary)
+        return ok(summary)
     seen = next(iter(running_in(views).values())).running
     missing = sorted({node(site.cloud, host) for host in site.cloud.names} - seen)
     if missing:
@@ -280,6 +287,12 @@ def listed(queues: Mapping[str, int]) -> str:
 def running_in(views: Mapping[str, View | Unknown]) -> dict[str, Said]:
     """Controllers whose node answers."""
     return {host: view.said for host, view in views.items() if isinstance(view, View) and isinstance(view.said, Said)}
+
+
+def drained_in(views: Mapping[str, View | Unknown]) -> frozenset[str]:
+    """Nodes that run and take no clients, as any of them shows it."""
+    said = running_in(views).values()
+    return frozenset(peer.name for one in said for peer in one.nodes if peer.running and peer.drained)
 
 
 def disagreement(said: Mapping[str, Said]) -> str:

@@ -19,6 +19,7 @@ LAST = "test_servers_boot_before_and_after"
 
 PHASES = (
     "test_messaging",
+    "test_replace",
     "test_impact",
     "test_etcd",
     "test_swift",

@@ -1,0 +1,34 @@
+"""Apply where somebody is drained: nobody depends on it, and nothing counts on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from quorate.core.system import AnySystem
+from quorate.core.verdict import Level, ok
+from quorate.engine.apply import apply, look
+from quorate.errors import Refused
+from toys import toyd, toydb
+from worlds.machines import Operator, converged
+
+DB = replace(toydb.SYSTEM, judge=lambda *seen: replace(toydb.SYSTEM.judge(*seen), cluster=ok("a majority serves")))
+KEEPER = replace(toyd.SYSTEM, drained=lambda _spec, _site, _views: frozenset({"c2"}))
+
+
+@pytest.mark.parametrize(("systems", "level"), [((toyd.SYSTEM, DB), Level.UNKNOWN), ((KEEPER, DB), Level.OK)])
+async def test_a_drained_one_that_is_off_was_announced(systems: tuple[AnySystem, ...], level: Level) -> None:
+    machines = await converged()
+    machines.hosts["c2"].down = "no route to host"
+    seen = await look(Operator(machines, systems=systems).operation())
+    assert seen.verdict.level is level
+    assert seen.drained == (frozenset({"c2"}) if level is Level.OK else frozenset())
+
+
+async def test_nobody_is_interrupted_whose_place_only_a_drained_one_would_take() -> None:
+    machines = await converged()
+    operator = Operator(machines, systems=(KEEPER, toydb.SYSTEM), port=7701)
+    with pytest.raises(Refused, match="c2 drained"):
+        await apply(operator.operation())
+    assert machines.acts == []
