@@ -64,7 +64,7 @@ def runs(formation: Formation) -> Iterator[tuple[str, Run]]:
 
 def check(kinds: tuple[str, ...], given: frozenset[str], waited: float) -> bool:
     """Hold the invariants; say whether a node is made to begin without the others."""
-    views = {host: KINDS[kind] for host, kind in zip(HOSTS, kinds, strict=True)}
+    views: dict[str, View | Unknown] = {host: KINDS[kind] for host, kind in zip(HOSTS, kinds, strict=True)}
     formation = recover(RabbitSpec(), SITE, views, Terms(given, waited))
     forced = [host for host, act in runs(formation) if "force_boot" in act.argv]
     forgotten = [act.argv[-1] for _, act in runs(formation) if "forget_cluster_node" in act.argv]
@@ -106,7 +106,7 @@ def test_every_combination(given: tuple[str, ...]) -> None:
 def test_who_went_on_longest_begins() -> None:
     first = stopped(saw=frozenset({NODES["c2"]}))
     last = stopped(saw=frozenset())
-    views = {"c1": first, "c2": last, "c3": Unknown(why="gone")}
+    views: dict[str, View | Unknown] = {"c1": first, "c2": last, "c3": Unknown(why="gone")}
     formation = recover(RabbitSpec(), SITE, views, Terms(frozenset({"c3"})))
     assert [host for host, act in runs(formation) if "force_boot" in act.argv] == ["c2"]
 

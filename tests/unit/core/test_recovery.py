@@ -36,7 +36,7 @@ def ill(*systems: str, world: World, hosts: Sequence[str] = ("c1", "c2", "c3")) 
         assert isinstance(seen, HostSeen)
         answers = {name: dict(said) for name, said in seen.answers.items()}
         for name in systems:
-            answers[name]["state"] = answers[name]["state"].model_copy(update={"out": "dark"})  # type: ignore[union-attr]
+            answers[name]["state"] = answers[name]["state"].model_copy(update={"out": "dark"})
         changed[host] = seen.model_copy(update={"answers": answers})
     return changed
 

@@ -178,11 +178,8 @@ def _old_queues(views: Mapping[str, View | Unknown]) -> Formation:
 
 def occupied(_spec: RabbitSpec, _site: Site, views: Mapping[str, View | Unknown], host: str) -> str:
     """Say why the place is not free for an empty machine."""
-    return (
-        f"data lies there: {evidence_of(host, Stand.HOLDER, views[host])}"
-        if stand_of(views[host]) is Stand.HOLDER
-        else ""
-    )
+    holds = stand_of(views[host]) is Stand.HOLDER
+    return f"data lies there: {evidence_of(host, Stand.HOLDER, views[host])}" if holds else ""
 
 
 def evidence_of(host: str, what: Stand, view: View | Unknown) -> str:
