@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from quorate.cli import files, render
-from quorate.core.system import site_of
+from quorate.core.system import AnySystem, Site, enabled, site_of
 from quorate.engine.apply import Clock, Operation
 from quorate.engine.journal import FileJournal, Journal
 from quorate.engine.lock import this_process
@@ -28,6 +28,12 @@ without_option = click.option(
     multiple=True,
     metavar="CONTROLLER",
     help="Leave this controller out (it is off, say); may be given several times.",
+)
+only_option = click.option(
+    "--only",
+    multiple=True,
+    metavar="SYSTEM",
+    help="Only what this system needs; may be given several times. Nothing else is changed, or taken amiss.",
 )
 
 
@@ -61,6 +67,16 @@ def known(cloud: Cloud, names: Sequence[str]) -> None:
     if strange:
         raise InvalidInput(
             f"no such controller: {', '.join(strange)}", hint=f"The cloud file has: {', '.join(cloud.names)}."
+        )
+
+
+def enabled_ones(site: Site, systems: Sequence[AnySystem], names: Sequence[str]) -> None:
+    """Refuse names of systems that the cloud does not have, or has switched off."""
+    have = [system.name for system in enabled(site.cloud, systems)]
+    strange = [name for name in names if name not in have]
+    if strange:
+        raise InvalidInput(
+            f"the cloud has no such system: {', '.join(strange)}", hint=f"It has: {', '.join(sorted(have))}."
         )
 
 

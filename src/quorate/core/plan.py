@@ -87,13 +87,17 @@ class Missing(_Part):
 
 
 class Plan(_Part):
-    """All that would be done. `fingerprint` covers everything else but `made`: the same world gives the same print."""
+    """All that would be done. `fingerprint` covers everything else but `made`: the same world gives the same print.
+
+    `only`: the systems that it is for, in their order; of the others nothing is planned. Empty: all of the cloud.
+    """
 
     cloud: str
     made: str
     waves: tuple[Wave, ...]
     missing: tuple[Missing, ...] = ()
     without: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Note, ...] = ()
     world: str = Field(description="Digest of all that was observed and asked for where it matters to this plan.")

@@ -108,14 +108,19 @@ def make_plan(
     *,
     made: str,
     without: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> Plan:
-    """Plan everything that would bring the world to the site. `made` is the time, ISO 8601, for people only."""
+    """Plan everything that would bring the world to the site. `made` is the time, ISO 8601, for people only.
+
+    `only`: of these systems; the others are looked at for who plays which part, and left as they are.
+    """
     world = {**world, **{host: Unknown(why="left out by --without") for host in without}}
     world = {host: world.get(host, Unknown(why="it was not looked at")) for host in site.cloud.names}
-    reviews = review(site, systems, secrets, world)
+    every = review(site, systems, secrets, world)
+    reviews = tuple(found for found in every if not only or found.system.name in only)
     refusals = [*_wrong_systems(site, world)]
     waves = [*_prepare(site, reviews)]
-    roles, nobody = roles_of(site, reviews)
+    roles, nobody = roles_of(site, every)
     for found in reviews:
         member_waves, member_refusals = _system_waves(found, site, secrets, roles)
         waves += member_waves
@@ -132,9 +137,10 @@ def make_plan(
         waves=tuple(waves),
         missing=missing,
         without=tuple(without),
+        only=tuple(found.system.name for found in reviews) if only else (),
         refusals=tuple(refusals),
         notes=(*(note for found in reviews for note in _notes(found, site)), *nobody, *unsaid) if waves else (),
-        world=_world_digest(site, world),
+        world=_world_digest(site, world, reviews),
     ).printed()
 
 
@@ -332,12 +338,14 @@ def _stamped(wave: Wave, system: AnySystem, site: Site, secrets: Secrets) -> Wav
 _FLEETING = {"mtime", "started", "invocation", "stamp"}
 
 
-def _world_digest(site: Site, world: World) -> str:
-    """Digest of what the plan rests on: the cloud file, and every managed resource as it was seen."""
+def _world_digest(site: Site, world: World, reviews: Sequence[Review]) -> str:
+    """Digest of what the plan rests on: the cloud file, and every resource of its systems as it was seen."""
+    managed = {host: {r.id for f in reviews for r in _resources(f.system, site, host)} for host in world}
     seen = {
         host: {
             name: value.model_dump(mode="json", exclude=_FLEETING)
             for name, value in sorted(host_seen.resources.items())
+            if name in managed[host]
         }
         if isinstance(host_seen, HostSeen)
         else "unseen"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -66,28 +66,53 @@ class Operation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did, and how the cloud looked afterwards. `plan` is what was done, `verdict` the last look's."""
+    """What a run did, and how the cloud looked afterwards. `plan` is what was done, `verdict` the last look's.
+
+    `elsewhere`: what was not well then of the systems that the run was not for.
+    """
 
     plan: Plan
     verdict: Verdict
     seconds: float
+    elsewhere: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the world: what is left to do, and how well everything is."""
+    """One look at the world: what is left to do, and how well everything is.
+
+    `verdict` is of what the plan is for, `elsewhere` has what is not well of the systems beside it.
+    """
 
     plan: Plan
     judgements: Mapping[str, Judgement]
     verdict: Verdict
+    elsewhere: Mapping[str, Verdict]
 
 
-async def look(op: Operation, *, without: Sequence[str] = ()) -> Look:
-    """Look at the world, judge and plan. Controllers that are left out are not contacted."""
+async def look(op: Operation, *, without: Sequence[str] = (), only: Sequence[str] = ()) -> Look:
+    """Look at the world, judge and plan. Controllers that are left out are not contacted.
+
+    `only`: plan for these systems, and take nothing amiss of the others that differs from the cloud file.
+    """
     world = await _world(op, without)
-    plan = make_plan(op.site, op.systems, op.secrets, world, made=op.clock.now(), without=without)
-    judgements = {r.system.name: with_drift(r) for r in review(op.site, op.systems, op.secrets, world)}
-    return Look(plan, judgements, _verdict(plan, judgements.values(), without))
+    plan = make_plan(op.site, op.systems, op.secrets, world, made=op.clock.now(), without=without, only=only)
+    judgements = {
+        found.system.name: with_drift(found) if is_meant(found.system.name, only) else found.judgement
+        for found in review(op.site, op.systems, op.secrets, world)
+    }
+    meant = [judgement for name, judgement in judgements.items() if is_meant(name, only)]
+    elsewhere = {
+        name: judgement.verdict
+        for name, judgement in judgements.items()
+        if not is_meant(name, only) and not judgement.verdict.is_ok
+    }
+    return Look(plan, judgements, _verdict(plan, meant, without), elsewhere)
+
+
+def is_meant(system: str, only: Sequence[str]) -> bool:
+    """Whether a run that is only for these systems is for this one, too."""
+    return not only or system in only
 
 
 async def judgements(op: Operation) -> Mapping[str, Judgement]:
@@ -116,14 +141,16 @@ async def _world(op: Operation, without: Sequence[str], only: str | None = None)
     return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, reach=op.reach, only=only)}
 
 
-async def apply(op: Operation, *, approved: Plan | None = None, without: Sequence[str] = ()) -> Outcome:
-    """Bring the world to the site. The caller holds the lock.
+async def apply(
+    op: Operation, *, approved: Plan | None = None, without: Sequence[str] = (), only: Sequence[str] = ()
+) -> Outcome:
+    """Bring the world to the site, or `only` what these systems need. The caller holds the lock.
 
     Raises Refused when the plan may not be done (nothing is changed then), QuorateError when a step or a gate failed,
     Unreachable when a controller fell silent on the way.
     """
     began = op.clock.monotonic()
-    seen = await look(op, without=without)
+    seen = await look(op, without=without, only=only)
     plan = seen.plan
     refuse_unless_doable(plan, approved)
     if not plan.is_empty:
@@ -133,10 +160,11 @@ async def apply(op: Operation, *, approved: Plan | None = None, without: Sequenc
         await _do_wave(op, number, wave, without)
     if not plan.is_empty or not seen.verdict.is_ok:
         slowest = max((system.settle for system in op.systems), default=0.0)
-        seen = await _last_look(op, without, min(slowest, SETTLES) if plan.is_empty else slowest)
+        limit = min(slowest, SETTLES) if plan.is_empty else slowest
+        seen = await _last_look(op, lambda: look(op, without=without, only=only), limit)
     if not plan.is_empty:
         op.journal.write("end", outcome=seen.verdict.level.word, reason=seen.verdict.reason)
-    return Outcome(plan, seen.verdict, op.clock.monotonic() - began)
+    return Outcome(plan, seen.verdict, op.clock.monotonic() - began, seen.elsewhere)
 
 
 def refuse_unless_doable(plan: Plan, approved: Plan | None) -> None:
@@ -256,12 +284,12 @@ async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
         await op.clock.sleep(op.poll)
 
 
-async def _last_look(op: Operation, without: Sequence[str], limit: float) -> Look:
+async def _last_look(op: Operation, again: Callable[[], Awaitable[Look]], limit: float) -> Look:
     """Look until nothing is left to do and all is well, at most so many seconds."""
     op.progress("looking again")
     deadline = op.clock.monotonic() + limit
     while True:
-        seen = await look(op, without=without)
+        seen = await again()
         if seen.verdict.is_ok or op.clock.monotonic() > deadline:
             return seen
         await op.clock.sleep(op.poll)
