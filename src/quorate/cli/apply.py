@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -49,11 +50,18 @@ def command(
     """  # noqa: D301 - click's paragraph mark
     approved = read_plan(plan_file) if plan_file else None
     left_out, meant = (approved.without, approved.only) if approved else (without, only)
+    if approved and approved.undoes:
+        raise InvalidInput(f"{plan_file} goes back", hint=f"Do it with: quorate rollback {approved.undoes}")
     if only and set(only) != set(meant):
         raise InvalidInput(f"{plan_file} was not made with this --only", hint="Make a new plan: quorate plan --only")
     if approved is None and not yes and render.can_ask():
         approved = _agreed(cloud_file, left_out, meant)
     outcome = asyncio.run(_apply(cloud_file, approved, left_out, meant))
+    tell(outcome, output)
+
+
+def tell(outcome: Outcome, output: str, more: Mapping[str, object] | None = None, words: Sequence[str] = ()) -> None:
+    """Say what a run did and how it ended, with `more` facts for programs and `words` for people; raise if not well."""
     changes = sum(len(step.acts) for step in outcome.plan.steps)
     restarts = sum(step.disturbs for step in outcome.plan.steps)
     facts = {
@@ -63,9 +71,10 @@ def command(
         "verdict": outcome.verdict.level.word,
         "reason": outcome.verdict.reason,
         "elsewhere": {name: f"{one.level.word}: {one.reason}" for name, one in outcome.elsewhere.items()},
+        **(more or {}),
     }
-    words = f"{outcome.plan.cloud}: {changes} changes, {restarts} interruptions, {outcome.seconds:.1f} s; "
-    render.result(facts, output, lambda: "\n".join([words + _end(outcome), *_beside(outcome)]))
+    done = f"{outcome.plan.cloud}: {changes} changes, {restarts} interruptions, {outcome.seconds:.1f} s; "
+    render.result(facts, output, lambda: "\n".join([done + _end(outcome), *_beside(outcome), *words]))
     if not outcome.verdict.is_ok:
         raise QuorateError(f"the last look is {outcome.verdict.level.word}: {outcome.verdict.reason}")
 

@@ -61,6 +61,7 @@ def as_text(plan: Plan) -> str:
 
 def _lines(plan: Plan) -> Iterator[str]:
     whole = f"{plan.cloud}, only {', '.join(plan.only)}" if plan.only else plan.cloud
+    whole = f"{plan.cloud}, back to before run {plan.undoes}" if plan.undoes else whole
     if plan.is_empty and not plan.missing and not plan.refusals:
         yield f"{whole}: nothing to do, 0 changes"
         return
@@ -75,7 +76,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     for note in plan.notes:
         yield f"\nNOTE {note.system}: {note.text}"
     for missing in plan.missing:
-        yield f"\nNOT SEEN {missing.host}: {missing.why} (apply refuses without `--without {missing.host}`)"
+        yield f"\nNOT SEEN {missing.host}: {missing.why} (refused without `--without {missing.host}`)"
     for refusal in plan.refusals:
         yield f"\nREFUSED {refusal.system or 'cloud'}: {refusal.reason}"
         yield from (f"  {line}" for line in refusal.evidence)

@@ -84,6 +84,11 @@ def _folder(cloud_file: Path) -> Path:
     return cloud_file.absolute().parent
 
 
+def journal_folder(cloud_file: Path) -> Path:
+    """Where the journals of this cloud lie."""
+    return _folder(cloud_file) / ".quorate" / "journal"
+
+
 @contextlib.asynccontextmanager
 async def operation(cloud_file: Path, *, journalled: bool = False, reach: float = inf) -> AsyncIterator[Operation]:
     """Read the files, open nothing yet (connections open when first used), close everything at the end."""
@@ -92,9 +97,12 @@ async def operation(cloud_file: Path, *, journalled: bool = False, reach: float 
     base = _folder(cloud_file)
     run = uuid.uuid4().hex[:12]
     transports = {name: connect(cloud, name, base) for name in cloud.names}
-    folder = base / ".quorate" / "journal"
+    folder = journal_folder(cloud_file)
     with contextlib.ExitStack() as stack:
-        journal: Journal = stack.enter_context(FileJournal(folder, run, now)) if journalled else NoJournal()
+        journal: Journal = NoJournal()
+        if journalled:
+            text = files.text_of(cloud_file)
+            journal = stack.enter_context(FileJournal(folder, run, now, text))
         try:
             yield Operation(
                 site=site_of(cloud, systems),
@@ -105,6 +113,11 @@ async def operation(cloud_file: Path, *, journalled: bool = False, reach: float 
                 journal=journal,
                 clock=Clock(now=lambda: now().isoformat(timespec="seconds")),
                 progress=render.progress,
+                about={
+                    "began": now().isoformat(timespec="milliseconds"),
+                    "verb": "apply",
+                    "operator": f"{getpass.getuser()}@{socket.gethostname()}",
+                },
                 reach=reach,
             )
         finally:

@@ -146,3 +146,14 @@ def standing_before(runs: Sequence[PastRun]) -> dict[str, tuple[str, ...]]:
         standing = before.get(run.undoes, ()) if run.undoes else (*standing, run.run)
     before[""] = standing
     return before
+
+
+def aim(runs: Sequence[PastRun], named: str = "") -> PastRun | None:
+    """Say before which run to go back; None: there is none.
+
+    Without a name that is the last run that still stands. Where the newest of all is a rollback it is the same as that
+    one's, which may have been interrupted: whoever asks twice does not go back twice as far.
+    """
+    standing = standing_before(runs)[""]
+    wanted = named or (runs[-1].undoes if runs else "") or (standing[-1] if standing else "")
+    return next((run for run in runs if run.run == wanted), None)

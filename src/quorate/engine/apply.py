@@ -48,6 +48,7 @@ _BACK = 19
 class Operation:
     """All that a run needs of its surroundings. `progress` is told what begins; `token` is the run's lease.
 
+    `about`: what controllers keep of the run beside what it does (began, verb, operator; core/kept.py).
     `poll`: seconds between two looks at a gate; `reach`: seconds by which a controller has begun to
     look, or it is not waited for.
     """
@@ -60,6 +61,7 @@ class Operation:
     journal: Journal
     clock: Clock
     progress: Callable[[str], None] = lambda _text: None
+    about: Mapping[str, str] = field(default_factory=dict)
     poll: float = 0.5
     reach: float = inf
 
@@ -95,7 +97,7 @@ async def look(op: Operation, *, without: Sequence[str] = (), only: Sequence[str
 
     `only`: plan for these systems, and take nothing amiss of the others that differs from the cloud file.
     """
-    world = await _world(op, without)
+    world = await world_of(op, without)
     plan = make_plan(op.site, op.systems, op.secrets, world, made=op.clock.now(), without=without, only=only)
     judgements = {
         found.system.name: with_drift(found) if is_meant(found.system.name, only) else found.judgement
@@ -107,7 +109,7 @@ async def look(op: Operation, *, without: Sequence[str] = (), only: Sequence[str
         for name, judgement in judgements.items()
         if not is_meant(name, only) and not judgement.verdict.is_ok
     }
-    return Look(plan, judgements, _verdict(plan, meant, without), elsewhere)
+    return Look(plan, judgements, verdict_of(plan, meant, without), elsewhere)
 
 
 def is_meant(system: str, only: Sequence[str]) -> bool:
@@ -135,7 +137,8 @@ async def _views(op: Operation) -> Mapping[str, Mapping[str, Any]]:
     return {system.name: views_of(system, op.site, world) for system in enabled(op.site.cloud, op.systems)}
 
 
-async def _world(op: Operation, without: Sequence[str], only: str | None = None) -> World:
+async def world_of(op: Operation, without: Sequence[str], only: str | None = None) -> World:
+    """Look at every controller that is not left out; `only`: ask what this system asks."""
     transports = {host: way for host, way in op.transports.items() if host not in without}
     left_out = {host: Unknown(why="left out by --without") for host in without}
     return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, reach=op.reach, only=only)}
@@ -157,11 +160,11 @@ async def apply(
         op.journal.write("start", plan=plan.fingerprint, cloud=plan.cloud, steps=len(plan.steps))
     for number, wave in enumerate(plan.waves, start=1):
         op.progress(f"[{number}/{len(plan.waves)}] {wave.title}")
-        await _do_wave(op, number, wave, without)
+        await do_wave(op, number, wave, without)
     if not plan.is_empty or not seen.verdict.is_ok:
         slowest = max((system.settle for system in op.systems), default=0.0)
         limit = min(slowest, SETTLES) if plan.is_empty else slowest
-        seen = await _last_look(op, lambda: look(op, without=without, only=only), limit)
+        seen = await last_look(op, lambda: look(op, without=without, only=only), limit)
     if not plan.is_empty:
         op.journal.write("end", outcome=seen.verdict.level.word, reason=seen.verdict.reason)
     return Outcome(plan, seen.verdict, op.clock.monotonic() - began, seen.elsewhere)
@@ -169,13 +172,14 @@ async def apply(
 
 def refuse_unless_doable(plan: Plan, approved: Plan | None) -> None:
     """Raise Refused, with everything that stands against the plan."""
+    verb = "rollback" if plan.undoes else "apply"
     against = [f"{m.host} cannot be seen: {m.why}" for m in plan.missing]
     for refusal in plan.refusals:
         against.append(f"{refusal.system or 'cloud'}: {refusal.reason}")
         against += [f"  {line}" for line in refusal.evidence]
     if against:
         names = " ".join(f"--without {m.host}" for m in plan.missing)
-        hint = f"To go on with the rest: quorate apply {names}" if names else "Nothing was changed."
+        hint = f"To go on with the rest: quorate {verb} {names}" if names else "Nothing was changed."
         raise Refused("\n".join(["the plan is refused:", *against]), hint=hint)
     if approved is not None and approved.fingerprint != plan.fingerprint:
         raise Refused(
@@ -192,7 +196,8 @@ def _changes(approved: Plan, plan: Plan) -> list[str]:
     return lines or ["  the cloud file, or a managed file, is not what it was"]
 
 
-async def _do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str]) -> None:
+async def do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str]) -> None:
+    """Do one wave: look whether it is still safe, journal, act, wait for the gate. Raises as `apply` does."""
     for step in wave.steps:
         if step.disturbs:
             await _still_safe(op, wave.system, step.host, without)
@@ -211,19 +216,20 @@ async def _do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str
 
 
 async def _do_step(op: Operation, step: Step) -> None:
-    request = act_request(op.token, op.token, [_resolved(act, op.secrets) for act in step.acts])
+    acts = [_resolved(act, op.secrets) for act in step.acts]
+    request = act_request(op.token, op.token, acts, about=op.about)
     transport = op.transports[step.host]
     acted = read_acted(step.host, await transport.run(request.argv, request.stdin, timeout=request.timeout))
     if acted.refused:
         raise Refused(
             f"{step.host} refuses: {acted.refused}",
-            hint="Another run took over, or an act of an earlier one is still at work there; run apply again.",
+            hint="Another run took over, or an act of an earlier one is still at work there; run it again.",
         )
     for act, result in zip(step.acts, acted.results, strict=False):
         if not result.ok:
             raise QuorateError(
                 f"{step.host}: {act}: {_end_of(op.secrets.mask(result.note))}",
-                hint="What came before it was done. Mend the cause, then run apply again: it goes on from there.",
+                hint="What came before it was done. Mend the cause, then run it again: it goes on from there.",
             )
     if len(acted.results) < len(step.acts):
         raise Unreachable(step.host, f"only {len(acted.results)} of {len(step.acts)} acts were confirmed")
@@ -253,7 +259,7 @@ def _named(op: Operation, name: str) -> AnySystem:
 
 
 async def _judged(op: Operation, system: AnySystem, without: Sequence[str]) -> Judgement:
-    world = await _world(op, without, only=system.name)
+    world = await world_of(op, without, only=system.name)
     return judge(system, op.site, views_of(system, op.site, world))
 
 
@@ -263,7 +269,7 @@ async def _still_safe(op: Operation, system: str, host: str, without: Sequence[s
     judgement = await _judged(op, found, without)
     why_not = may_disturb(host, judgement.members, found.quorum, arbiter=op.site.cloud.arbiter is not None)
     if why_not:
-        raise Refused(f"stopped before {system}: {why_not}", hint="Bring the others back, then run apply again.")
+        raise Refused(f"stopped before {system}: {why_not}", hint="Bring the others back, then run it again.")
 
 
 async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
@@ -279,12 +285,12 @@ async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
             raise QuorateError(
                 f"{gate.system} is not well {gate.timeout:.0f} s after the change, so nothing further was touched: "
                 f"{reasons}",
-                hint="`quorate status` says more; the replaced files lie below /var/lib/quorate/backup.",
+                hint="`quorate status` says more; `quorate rollback` goes back to how it was before.",
             )
         await op.clock.sleep(op.poll)
 
 
-async def _last_look(op: Operation, again: Callable[[], Awaitable[Look]], limit: float) -> Look:
+async def last_look(op: Operation, again: Callable[[], Awaitable[Look]], limit: float) -> Look:
     """Look until nothing is left to do and all is well, at most so many seconds."""
     op.progress("looking again")
     deadline = op.clock.monotonic() + limit
@@ -295,7 +301,7 @@ async def _last_look(op: Operation, again: Callable[[], Awaitable[Look]], limit:
         await op.clock.sleep(op.poll)
 
 
-def _verdict(plan: Plan, judgements: Collection[Judgement], without: Sequence[str]) -> Verdict:
+def verdict_of(plan: Plan, judgements: Collection[Judgement], without: Sequence[str]) -> Verdict:
     """Merge what is present. A cluster that someone was left out of is not whole, which is no fault of this run."""
     verdicts = [v for j in judgements for host, v in j.members.items() if host not in without]
     verdicts += [] if without else [j.cluster for j in judgements]
