@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from quorate.core.act import Act, WriteFile
+from quorate.core.kept import HostKept
 from quorate.core.observed import HostSeen
 from quorate.core.resource import Resource
 from quorate.core.system import Question
@@ -23,9 +24,11 @@ from quorate.transport.request import (
     Leased,
     Result,
     act_request,
+    kept_request,
     lease_request,
     observe_request,
     read_acted,
+    read_kept,
     read_leased,
     read_observed,
 )
@@ -65,9 +68,16 @@ class Way:
         request = observe_request(resources, questions or {}, root=self.door.root)
         return read_observed("c1", await self.transport.run(request.argv, request.stdin, timeout=request.timeout))
 
-    async def act(self, *acts: Act, token: str = TOKEN, run: str = RUN, wait: float = 0.0) -> Acted:
-        request = act_request(run, token, acts, root=self.door.root, wait=wait)
+    async def act(
+        self, *acts: Act, token: str = TOKEN, run: str = RUN, wait: float = 0.0, about: Mapping[str, str] | None = None
+    ) -> Acted:
+        about = {"began": run, "verb": "apply", **(about or {})}  # runs of tests have names in their order
+        request = act_request(run, token, acts, root=self.door.root, wait=wait, about=about)
         return read_acted("c1", await self.transport.run(request.argv, request.stdin, timeout=request.timeout))
+
+    async def kept(self, since: str | None = "") -> HostKept:
+        request = kept_request(since, root=self.door.root)
+        return read_kept("c1", await self.transport.run(request.argv, request.stdin, timeout=request.timeout))
 
     async def done(self, *acts: Act, **more: Any) -> list[Result]:
         """Act, which must not be refused."""

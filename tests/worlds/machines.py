@@ -15,10 +15,11 @@ from typing import Any
 from quorate.core.act import Act, SetUnit
 from quorate.core.order import needed
 from quorate.core.secret import Secrets
-from quorate.core.system import AnySystem, site_of
+from quorate.core.system import AnySystem, Site, site_of
 from quorate.engine.apply import Clock, Operation, Outcome, apply
 from quorate.engine.lock import held
 from quorate.engine.observe import Transports
+from quorate.engine.rollback import Way, rollback
 from quorate.transport.contract import Completed
 from quorate.transport.fake import FakeHost, FakePath, FakeTransport
 from toys import toyd, toydb
@@ -206,6 +207,7 @@ class Operator:
             journal=self.journal,
             clock=Clock(now=lambda: "now", monotonic=self.machines.time, sleep=self.machines.time.pass_by),
             progress=self.progress.append,
+            about={"began": self.token, "verb": "apply", "operator": HOLDER["operator"]},
         )
 
     async def apply(self, **more: Any) -> Outcome:
@@ -215,6 +217,28 @@ class Operator:
             op.transports, self.token, HOLDER, sleep=self.machines.time.wait, patience=self.machines.time.pass_by
         ):
             return await apply(op, **more)
+
+
+@dataclass
+class GoingBack(Operator):
+    """One who goes back, wherever others apply. `sections`: how the cloud file was at each run."""
+
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    run: str = ""
+    overwrite: Sequence[str] = ()
+
+    async def apply(self, **more: Any) -> Outcome:
+        op = self.operation()
+        way = Way(self._site, self.run, more.get("without", ()), self.overwrite)
+        async with held(
+            op.transports, self.token, HOLDER, sleep=self.machines.time.wait, patience=self.machines.time.pass_by
+        ):
+            return (await rollback(op, way, approved=more.get("approved")))[0]
+
+    def _site(self, run: str) -> Site | None:
+        if run not in self.sections:
+            return None
+        return Operator(self.machines, systems=self.systems, **self.sections[run]).operation().site
 
 
 async def converged(**cloud_file: Any) -> Machines:

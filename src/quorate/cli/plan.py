@@ -11,7 +11,7 @@ import click
 
 from quorate.cli import render
 from quorate.cli.options import cloud_option, output_option
-from quorate.cli.session import known, operation, without_option
+from quorate.cli.session import enabled_ones, known, only_option, operation, without_option
 from quorate.core.impact import in_all
 from quorate.core.plan import Plan, Wave
 from quorate.engine.apply import look
@@ -24,14 +24,16 @@ from quorate.errors import InvalidInput
     "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan here, for `quorate apply`."
 )
 @without_option
+@only_option
 @output_option
-def command(cloud_file: Path, out: Path | None, without: tuple[str, ...], output: str) -> None:
+def command(cloud_file: Path, out: Path | None, without: tuple[str, ...], only: tuple[str, ...], output: str) -> None:
     """Show what apply would do. Looks at every controller, changes nothing.
 
     \b
       quorate plan                      read it
       quorate plan -o plan.json         keep it, have it reviewed …
       quorate apply plan.json           … and do exactly that, or be refused
+      quorate plan --only keystone      what this system needs, and nothing else
 
     Exit code 0, also when there is something to do; controllers that cannot be seen are named in the plan.
     """  # noqa: D301 - click's paragraph mark
@@ -39,8 +41,9 @@ def command(cloud_file: Path, out: Path | None, without: tuple[str, ...], output
     async def plan() -> Plan:
         async with operation(cloud_file) as op:
             known(op.site.cloud, without)
+            enabled_ones(op.site, op.systems, only)
             op.progress("looking at every controller")
-            return (await look(op, without=without)).plan
+            return (await look(op, without=without, only=only)).plan
 
     made = asyncio.run(plan())
     if out is not None:
@@ -57,11 +60,13 @@ def as_text(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
+    whole = f"{plan.cloud}, only {', '.join(plan.only)}" if plan.only else plan.cloud
+    whole = f"{plan.cloud}, back to before run {plan.undoes}" if plan.undoes else whole
     if plan.is_empty and not plan.missing and not plan.refusals:
-        yield f"{plan.cloud}: nothing to do, 0 changes"
+        yield f"{whole}: nothing to do, 0 changes"
         return
     hosts = len({step.host for step in plan.steps})
-    yield f"{plan.cloud}: {len(plan.waves)} waves, {len(plan.steps)} steps on {hosts} controllers"
+    yield f"{whole}: {len(plan.waves)} waves, {len(plan.steps)} steps on {hosts} controllers"
     for number, wave in enumerate(plan.waves, start=1):
         yield ""
         yield from _wave_lines(number, wave)
@@ -71,7 +76,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     for note in plan.notes:
         yield f"\nNOTE {note.system}: {note.text}"
     for missing in plan.missing:
-        yield f"\nNOT SEEN {missing.host}: {missing.why} (apply refuses without `--without {missing.host}`)"
+        yield f"\nNOT SEEN {missing.host}: {missing.why} (refused without `--without {missing.host}`)"
     for refusal in plan.refusals:
         yield f"\nREFUSED {refusal.system or 'cloud'}: {refusal.reason}"
         yield from (f"  {line}" for line in refusal.evidence)

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from quorate.cli import files, render
-from quorate.core.system import site_of
+from quorate.core.system import AnySystem, Site, enabled, site_of
 from quorate.engine.apply import Clock, Operation
 from quorate.engine.journal import FileJournal, Journal
 from quorate.engine.lock import this_process
@@ -28,6 +28,12 @@ without_option = click.option(
     multiple=True,
     metavar="CONTROLLER",
     help="Leave this controller out (it is off, say); may be given several times.",
+)
+only_option = click.option(
+    "--only",
+    multiple=True,
+    metavar="SYSTEM",
+    help="Only what this system needs; may be given several times. Nothing else is changed, or taken amiss.",
 )
 
 
@@ -64,8 +70,23 @@ def known(cloud: Cloud, names: Sequence[str]) -> None:
         )
 
 
+def enabled_ones(site: Site, systems: Sequence[AnySystem], names: Sequence[str]) -> None:
+    """Refuse names of systems that the cloud does not have, or has switched off."""
+    have = [system.name for system in enabled(site.cloud, systems)]
+    strange = [name for name in names if name not in have]
+    if strange:
+        raise InvalidInput(
+            f"the cloud has no such system: {', '.join(strange)}", hint=f"It has: {', '.join(sorted(have))}."
+        )
+
+
 def _folder(cloud_file: Path) -> Path:
     return cloud_file.absolute().parent
+
+
+def journal_folder(cloud_file: Path) -> Path:
+    """Where the journals of this cloud lie."""
+    return _folder(cloud_file) / ".quorate" / "journal"
 
 
 @contextlib.asynccontextmanager
@@ -76,9 +97,12 @@ async def operation(cloud_file: Path, *, journalled: bool = False, reach: float 
     base = _folder(cloud_file)
     run = uuid.uuid4().hex[:12]
     transports = {name: connect(cloud, name, base) for name in cloud.names}
-    folder = base / ".quorate" / "journal"
+    folder = journal_folder(cloud_file)
     with contextlib.ExitStack() as stack:
-        journal: Journal = stack.enter_context(FileJournal(folder, run, now)) if journalled else NoJournal()
+        journal: Journal = NoJournal()
+        if journalled:
+            text = files.text_of(cloud_file)
+            journal = stack.enter_context(FileJournal(folder, run, now, text))
         try:
             yield Operation(
                 site=site_of(cloud, systems, secrets.names),
@@ -89,6 +113,11 @@ async def operation(cloud_file: Path, *, journalled: bool = False, reach: float 
                 journal=journal,
                 clock=Clock(now=lambda: now().isoformat(timespec="seconds")),
                 progress=render.progress,
+                about={
+                    "began": now().isoformat(timespec="milliseconds"),
+                    "verb": "apply",
+                    "operator": f"{getpass.getuser()}@{socket.gethostname()}",
+                },
                 reach=reach,
             )
         finally:

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from quorate.core.kept import Lies
+
 
 class _Act(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +76,34 @@ class SetSysctl(_Act):
         return f"set {self.name}={self.value}"
 
 
+class Restore(_Act):
+    """Put a path back as it was before a run first wrote it: the content never leaves the controller.
+
+    `run`: whose copy. `found`: how it must lie there now; anything else is left alone, and fails.
+    """
+
+    do: Literal["restore"] = "restore"
+    path: str
+    run: str
+    found: Lies
+    before: Lies
+
+    def __str__(self) -> str:
+        return f"{'remove' if self.before.kind == 'absent' else 'put back'} {self.path}"
+
+
+class RestoreSysctl(_Act):
+    """Give a kernel setting back its value; `kept` is the one for the next boot, None where there was none of ours."""
+
+    do: Literal["sysctl-restore"] = "sysctl-restore"
+    name: str
+    value: str
+    kept: str | None
+
+    def __str__(self) -> str:
+        return f"set {self.name} back to {self.value}"
+
+
 class SetUnit(_Act):
     """Change a unit: enablement (None: leave it), then start, restart, reload, stop or nothing, then the stamp.
 
@@ -113,4 +143,7 @@ class Run(_Act):
         return self.title
 
 
-Act = Annotated[Install | WriteFile | RemoveFile | MakeDirectory | SetSysctl | SetUnit | Run, Field(discriminator="do")]
+Act = Annotated[
+    Install | WriteFile | RemoveFile | MakeDirectory | Restore | SetSysctl | RestoreSysctl | SetUnit | Run,
+    Field(discriminator="do"),
+]

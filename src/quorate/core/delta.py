@@ -49,12 +49,16 @@ def delta(resources: Sequence[Resource], seen: HostSeen, secrets: Secrets) -> De
         if isinstance(state, Unknown):
             unknown.append(f"{unit.id}: {state.why}")
             continue
-        inputs = inputs_digest(unit, files, secrets)
-        loaded = isinstance(state, UnitSeen) and _has_loaded(unit, state, inputs, seen, changed)
-        act = _unit_act(unit, state, inputs, None if loaded else _taking(unit, state, seen, changed))
+        act = unit_act(unit, state, inputs_digest(unit, files, secrets), seen, changed)
         if act is not None:
             {"none": quiet, "start": starting}.get(act.verb, disturbing).append(Change((act,), (f"! {act}",)))
     return Delta(tuple(quiet), tuple(disturbing), tuple(starting), tuple(unknown))
+
+
+def unit_act(unit: Unit, state: Seen, inputs: str, seen: HostSeen, changed: set[str]) -> SetUnit | None:
+    """What a unit needs that should have loaded these inputs, where these of its files (by id) are about to change."""
+    loaded = isinstance(state, UnitSeen) and _has_loaded(unit, state, inputs, seen, changed)
+    return _unit_act(unit, state, inputs, None if loaded else _taking(unit, state, seen, changed))
 
 
 def inputs_digest(unit: Unit, files: Mapping[str, File], secrets: Secrets) -> str:

@@ -111,9 +111,13 @@ def _attributes(wanted: File | Directory, seen: PathSeen) -> Iterator[str]:
 def _text_lines(file: File, seen: PathSeen, secrets: Secrets) -> list[str]:
     if seen.text is None:
         return [f"  content differs: {seen.sha256[:12]} → {content_digest(file, secrets)[:12]}"]
-    old = _masked(seen.text, file, secrets).splitlines()
-    new = secrets.mask(file.content).splitlines()
-    lines = list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
+    return text_lines(seen.text, file.content, file, secrets)
+
+
+def text_lines(old: str, new: str, file: File, secrets: Secrets) -> list[str]:
+    """Tell two contents of a file apart, for people; `file` says where secrets stand."""
+    before, after = (_masked(text, file, secrets).splitlines() for text in (old, new))
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=0))[2:]
     return lines or ["  a secret in it differs" if names_in(file.content) else "  line endings differ"]
 
 

@@ -41,7 +41,7 @@ def drain_plan(
     waves = withdrawn(reviews, target, systems, roles)
     refusals = [*_unkept(reviews, site), *(_not_spared(reviews, site, host) if waves else ())]
     notes = (_afterwards(target, systems, roles, host),)
-    return _plan(target, world, waves, refusals, made=made, without=without, notes=notes)
+    return _plan(target, world, reviews, waves, refusals, made=made, without=without, notes=notes)
 
 
 def undrain_plan(
@@ -60,7 +60,7 @@ def undrain_plan(
     target = replace(site, drained=site.drained - {host})
     waves = withdrawn(reviews, target, systems, roles)
     refusals = [*_unkept(reviews, site), *(_not_well(reviews, host) if waves else ())]
-    return _plan(target, world, waves, refusals, made=made, without=without, notes=())
+    return _plan(target, world, reviews, waves, refusals, made=made, without=without, notes=())
 
 
 def replace_plan(
@@ -133,6 +133,7 @@ def _afterwards(site: Site, systems: Sequence[AnySystem], roles: Roles, host: st
 def _plan(
     site: Site,
     world: World,
+    reviews: Sequence[Review],
     waves: Sequence[Wave],
     refusals: Sequence[Refusal],
     *,
@@ -155,5 +156,5 @@ def _plan(
         drained=tuple(sorted(site.drained)),
         refusals=tuple(refusals),
         notes=tuple(notes) if waves else (),
-        world=world_digest(site, world),
+        world=world_digest(site, world, reviews),
     ).printed()

@@ -96,6 +96,8 @@ class Plan(_Part):
     """All that would be done. `fingerprint` covers everything else but `made`: the same world gives the same print.
 
     `drained`: the controllers that nobody depends on, once it is done.
+    `only`: the systems that it is for, in their order; of the others nothing is planned. Empty: all of the cloud.
+    `undoes`: of a rollback, the first run that it undoes.
     """
 
     cloud: str
@@ -104,6 +106,8 @@ class Plan(_Part):
     missing: tuple[Missing, ...] = ()
     without: tuple[str, ...] = ()
     drained: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    undoes: str = ""
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Note, ...] = ()
     world: str = Field(description="Digest of all that was observed and asked for where it matters to this plan.")

@@ -8,8 +8,9 @@ controller in one wave is one step, sent in one round trip.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from quorate.core.act import Act, Install, SetUnit
@@ -29,12 +30,16 @@ from quorate.core.verdict import Judgement, Level, Verdict, failing, merge, ok, 
 
 @dataclass(frozen=True)
 class Review:
-    """One system as it was found: its judgement and what it needs, by controller."""
+    """One system as it was found: its judgement and what it needs, by controller.
+
+    `inputs`: of a controller's units, by name, the digests of what they are to have loaded.
+    """
 
     system: AnySystem
     judgement: Judgement
     deltas: Mapping[str, Delta]
     views: Mapping[str, Any]
+    inputs: Callable[[str], Mapping[str, str]]
 
 
 def views_of(system: AnySystem, site: Site, world: World) -> dict[str, Any]:
@@ -80,8 +85,15 @@ def review(site: Site, systems: Sequence[AnySystem], secrets: Secrets, world: Wo
             for host in site.cloud.names
             if isinstance(seen := world.get(host), HostSeen)
         }
-        reviews.append(Review(system, judge(system, site, views), deltas, views))
+        inputs = partial(_inputs, system, site, secrets)
+        reviews.append(Review(system, judge(system, site, views), deltas, views, inputs))
     return tuple(reviews)
+
+
+def _inputs(system: AnySystem, site: Site, secrets: Secrets, host: str) -> Mapping[str, str]:
+    resources = _resources(system, site, host)
+    files = {r.path: r for r in resources if isinstance(r, File)}
+    return {r.name: inputs_digest(r, files, secrets) for r in resources if isinstance(r, Unit)}
 
 
 def roles_of(site: Site, reviews: Sequence[Review]) -> tuple[Roles, tuple[Note, ...]]:
@@ -118,40 +130,67 @@ def make_plan(
     *,
     made: str,
     without: Sequence[str] = (),
+    only: Sequence[str] = (),
     terms: Terms | None = None,
 ) -> Plan:
     """Plan everything that would bring the world to the site. `made` is the time, ISO 8601, for people only.
 
-    `terms`: on which it is recovered; None: nothing is recovered.
+    `only`: of these systems; the others are looked at for who plays which part, and left as they are. `terms`: on which
+    it is recovered; None: nothing is recovered.
     """
     world = {**world, **{host: Unknown(why="left out by --without") for host in without}}
     world = {host: world.get(host, Unknown(why="it was not looked at")) for host in site.cloud.names}
-    reviews = review(site, systems, secrets, world)
-    refusals = [*_wrong_systems(site, world)]
-    waves = [*_prepare(site, reviews)]
-    roles, nobody = roles_of(site, reviews)
-    for found in reviews:
-        member_waves, member_refusals = _system_waves(found, site, secrets, roles, terms)
-        waves += member_waves
-        refusals += member_refusals
-    waves, unsaid = _foretold(waves, site, systems, roles)
-    waves += withdrawn(reviews, site, systems, roles)
-    missing = tuple(
-        Missing(host=host, why=seen.why)
-        for host, seen in world.items()
-        if isinstance(seen, Unknown) and host not in without
-    )
+    every = review(site, systems, secrets, world)
+    reviews = tuple(one for one in every if not only or one.system.name in only)
+    playing = roles_of(site, every)
+    found = arrange(site, systems, reviews, playing, terms)
     return Plan(
         cloud=site.cloud.cloud,
         made=made,
-        waves=tuple(waves),
-        missing=missing,
+        waves=(*found.waves, *withdrawn(reviews, site, systems, playing[0])),
+        missing=missing(world, without),
         without=tuple(without),
-        refusals=tuple(refusals),
-        notes=(*(note for found in reviews for note in _notes(found, site)), *nobody, *unsaid) if waves else (),
         drained=tuple(sorted(site.drained)),
-        world=world_digest(site, world),
+        only=tuple(one.system.name for one in reviews) if only else (),
+        refusals=(*_wrong_systems(site, world), *found.refusals),
+        notes=found.notes,
+        world=world_digest(site, world, reviews),
     ).printed()
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """Waves in the order in which they are safe, what may not be done, and what is to be known of it."""
+
+    waves: tuple[Wave, ...]
+    refusals: tuple[Refusal, ...]
+    notes: tuple[Note, ...]
+
+
+def arrange(
+    site: Site,
+    systems: Sequence[AnySystem],
+    reviews: Sequence[Review],
+    playing: tuple[Roles, tuple[Note, ...]],
+    terms: Terms | None = None,
+) -> Arranged:
+    """Put what systems need into waves. `playing`: who plays which part, and of whom that could not be said."""
+    roles, nobody = playing
+    refusals: list[Refusal] = []
+    waves = [*_prepare(site, reviews)]
+    for found in reviews:
+        member_waves, member_refusals = _system_waves(found, site, roles, terms)
+        waves += member_waves
+        refusals += member_refusals
+    waves, unsaid = _foretold(waves, site, systems, roles)
+    notes = (*(note for found in reviews for note in _notes(found, site)), *nobody, *unsaid) if waves else ()
+    return Arranged(tuple(waves), tuple(refusals), notes)
+
+
+def missing(world: World, without: Sequence[str]) -> tuple[Missing, ...]:
+    """Name the controllers that were not seen, but for those that are left out."""
+    unseen = {host: seen for host, seen in world.items() if isinstance(seen, Unknown) and host not in without}
+    return tuple(Missing(host=host, why=seen.why) for host, seen in unseen.items())
 
 
 def _resources(system: AnySystem, site: Site, host: str) -> Sequence[Resource]:
@@ -201,9 +240,7 @@ def _installs_first(acts: Sequence[Act]) -> tuple[Act, ...]:
     return (Install(packages=packages, preseed=preseed), *others)
 
 
-def _system_waves(
-    found: Review, site: Site, secrets: Secrets, roles: Roles, terms: Terms | None
-) -> tuple[list[Wave], list[Refusal]]:
+def _system_waves(found: Review, site: Site, roles: Roles, terms: Terms | None) -> tuple[list[Wave], list[Refusal]]:
     name = found.system.name
     refusals = [
         Refusal(system=name, reason=f"{host} could not be compared: {why}", passing=True)
@@ -215,7 +252,7 @@ def _system_waves(
         passing = formation.passing
         refusals.append(Refusal(system=name, reason=formation.reason, evidence=formation.evidence, passing=passing))
         formation = ()
-    forming = [_stamped(wave, found.system, site, secrets) for wave in formation]
+    forming = [_stamped(wave, found) for wave in formation]
     ordered, refused = _in_order(found, site, forming, roles)
     return ordered, [*refusals, *(Refusal(system=name, reason=why) for why in refused)]
 
@@ -334,13 +371,11 @@ def _start(system: str, host: str, changes: Sequence[Change]) -> Step | None:
     return Step(host=host, title=f"start {system} on {host}", acts=acts, diff=lines) if acts else None
 
 
-def _stamped(wave: Wave, system: AnySystem, site: Site, secrets: Secrets) -> Wave:
+def _stamped(wave: Wave, found: Review) -> Wave:
     """Fill in what a unit act's stamp records; `form` does not know the contents."""
     steps = []
     for step in wave.steps:
-        resources = _resources(system, site, step.host)
-        files = {r.path: r for r in resources if isinstance(r, File)}
-        inputs = {r.name: inputs_digest(r, files, secrets) for r in resources if isinstance(r, Unit)}
+        inputs = found.inputs(step.host)
         acts = tuple(
             act.model_copy(update={"inputs": inputs[act.name]})
             if isinstance(act, SetUnit) and act.name in inputs and act.verb in {"start", "restart", "reload"}
@@ -349,18 +384,20 @@ def _stamped(wave: Wave, system: AnySystem, site: Site, secrets: Secrets) -> Wav
         )
         lines = step.diff or tuple(f"! {act}" for act in acts)
         steps.append(step.model_copy(update={"acts": acts, "diff": lines}))
-    return wave.model_copy(update={"steps": tuple(steps), "system": system.name})
+    return wave.model_copy(update={"steps": tuple(steps), "system": found.system.name})
 
 
 _FLEETING = {"mtime", "started", "invocation", "stamp"}
 
 
-def world_digest(site: Site, world: World) -> str:
-    """Digest of what the plan rests on: the cloud file, and every managed resource as it was seen."""
+def world_digest(site: Site, world: World, reviews: Sequence[Review]) -> str:
+    """Digest of what the plan rests on: the cloud file, and every resource of its systems as it was seen."""
+    managed = {host: {r.id for f in reviews for r in _resources(f.system, site, host)} for host in world}
     seen = {
         host: {
             name: value.model_dump(mode="json", exclude=_FLEETING)
             for name, value in sorted(host_seen.resources.items())
+            if name in managed[host]
         }
         if isinstance(host_seen, HostSeen)
         else "unseen"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -48,6 +49,7 @@ _BACK = 19
 class Operation:
     """All that a run needs of its surroundings. `progress` is told what begins; `token` is the run's lease.
 
+    `about`: what controllers keep of the run beside what it does (began, verb, operator; core/kept.py).
     `poll`: seconds between two looks at a gate; `reach`: seconds by which a controller has begun to
     look, or it is not waited for.
     """
@@ -60,26 +62,35 @@ class Operation:
     journal: Journal
     clock: Clock
     progress: Callable[[str], None] = lambda _text: None
+    about: Mapping[str, str] = field(default_factory=dict)
     poll: float = 0.5
     reach: float = inf
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did, and how the cloud looked afterwards. `plan` is what was done, `verdict` the last look's."""
+    """What a run did, and how the cloud looked afterwards. `plan` is what was done, `verdict` the last look's.
+
+    `elsewhere`: what was not well then of the systems that the run was not for.
+    """
 
     plan: Plan
     verdict: Verdict
     seconds: float
+    elsewhere: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the world: what is left to do, how well everything is, and who is drained."""
+    """One look at the world: what is left to do, how well everything is, and who is drained.
+
+    `verdict` is of what the plan is for, `elsewhere` has what is not well of the systems beside it.
+    """
 
     plan: Plan
     judgements: Mapping[str, Judgement]
     verdict: Verdict
+    elsewhere: Mapping[str, Verdict] = field(default_factory=dict)
     drained: frozenset[str] = frozenset()
 
 
@@ -87,13 +98,33 @@ Planner = Callable[..., Plan]
 """What is to be done: `make_plan`, or a plan for one controller (core/node.py), with the same arguments."""
 
 
-async def look(op: Operation, *, without: Sequence[str] = (), planner: Planner = make_plan) -> Look:
-    """Look at the world, judge and plan. Controllers that are left out are not contacted."""
-    world = await _world(op, without)
+async def look(
+    op: Operation, *, without: Sequence[str] = (), only: Sequence[str] = (), planner: Planner = make_plan
+) -> Look:
+    """Look at the world, judge and plan. Controllers that are left out are not contacted.
+
+    `only`: plan for these systems, and take nothing amiss of the others that differs from the cloud file.
+    """
+    world = await world_of(op, without)
     site = as_seen(op.site, op.systems, world)
-    plan = planner(site, op.systems, op.secrets, world, made=op.clock.now(), without=without)
-    judgements = {r.system.name: with_drift(r) for r in review(site, op.systems, op.secrets, world)}
-    return Look(plan, judgements, _verdict(plan, judgements.values(), {*without, *site.drained}, without), site.drained)
+    chosen = partial(planner, only=only) if only else planner
+    plan = chosen(site, op.systems, op.secrets, world, made=op.clock.now(), without=without)
+    judgements = {
+        found.system.name: with_drift(found) if is_meant(found.system.name, only) else found.judgement
+        for found in review(site, op.systems, op.secrets, world)
+    }
+    meant = [judgement for name, judgement in judgements.items() if is_meant(name, only)]
+    elsewhere = {
+        name: judgement.verdict
+        for name, judgement in judgements.items()
+        if not is_meant(name, only) and not judgement.verdict.is_ok
+    }
+    return Look(plan, judgements, verdict_of(plan, meant, without, site.drained), elsewhere, site.drained)
+
+
+def is_meant(system: str, only: Sequence[str]) -> bool:
+    """Whether a run that is only for these systems is for this one, too."""
+    return not only or system in only
 
 
 async def judgements(op: Operation) -> Mapping[str, Judgement]:
@@ -116,22 +147,29 @@ async def _views(op: Operation) -> Mapping[str, Mapping[str, Any]]:
     return {system.name: views_of(system, op.site, world) for system in enabled(op.site.cloud, op.systems)}
 
 
-async def _world(op: Operation, without: Sequence[str], only: str | None = None) -> World:
+async def world_of(op: Operation, without: Sequence[str], only: str | None = None) -> World:
+    """Look at every controller that is not left out; `only`: ask what this system asks."""
     transports = {host: way for host, way in op.transports.items() if host not in without}
     left_out = {host: Unknown(why="left out by --without") for host in without}
     return {**left_out, **await observe(op.site, op.systems, transports, op.secrets, reach=op.reach, only=only)}
 
 
 async def apply(
-    op: Operation, *, approved: Plan | None = None, without: Sequence[str] = (), planner: Planner = make_plan
+    op: Operation,
+    *,
+    approved: Plan | None = None,
+    without: Sequence[str] = (),
+    only: Sequence[str] = (),
+    planner: Planner = make_plan,
 ) -> Outcome:
-    """Bring the world to the site, or to what the planner wants. The caller holds the lock.
+    """Bring the world to the site, `only` what these systems need, or the planner wants. The caller holds the lock.
 
     Raises Refused when the plan may not be done (nothing is changed then), QuorateError when a step or a gate failed,
     Unreachable when a controller fell silent on the way.
     """
     began = op.clock.monotonic()
-    seen = await look(op, without=without, planner=planner)
+    again = partial(look, op, without=without, only=only, planner=planner)
+    seen = await again()
     plan = seen.plan
     refuse_unless_doable(plan, approved)
     op = replace(op, site=replace(op.site, drained=frozenset(plan.drained)))
@@ -142,21 +180,23 @@ async def apply(
         await do_wave(op, number, wave, without)
     if not plan.is_empty or not seen.verdict.is_ok:
         slowest = max((system.settle for system in op.systems), default=0.0)
-        seen = await _last_look(op, without, min(slowest, SETTLES) if plan.is_empty else slowest, planner)
+        limit = min(slowest, SETTLES) if plan.is_empty else slowest
+        seen = await last_look(op, again, limit)
     if not plan.is_empty:
         op.journal.write("end", outcome=seen.verdict.level.word, reason=seen.verdict.reason)
-    return Outcome(plan, seen.verdict, op.clock.monotonic() - began)
+    return Outcome(plan, seen.verdict, op.clock.monotonic() - began, seen.elsewhere)
 
 
 def refuse_unless_doable(plan: Plan, approved: Plan | None) -> None:
     """Raise Refused, with everything that stands against the plan."""
+    verb = "rollback" if plan.undoes else "apply"
     against = [f"{m.host} cannot be seen: {m.why}" for m in plan.missing]
     for refusal in plan.refusals:
         against.append(f"{refusal.system or 'cloud'}: {refusal.reason}")
         against += [f"  {line}" for line in refusal.evidence]
     if against:
         names = " ".join(f"--without {m.host}" for m in plan.missing)
-        hint = f"To go on with the rest: quorate apply {names}" if names else "Nothing was changed."
+        hint = f"To go on with the rest: quorate {verb} {names}" if names else "Nothing was changed."
         raise Refused("\n".join(["the plan is refused:", *against]), hint=hint)
     if approved is not None and approved.fingerprint != plan.fingerprint:
         raise Refused(
@@ -174,7 +214,7 @@ def _changes(approved: Plan, plan: Plan) -> list[str]:
 
 
 async def do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str]) -> None:
-    """Do one wave, journalled, and pass its gate. Raises as `apply` does."""
+    """Do one wave: look whether it is still safe, journal, act, wait for the gate. Raises as `apply` does."""
     for step in wave.steps:
         if step.disturbs:
             await _still_safe(op, wave.system, step.host, without)
@@ -193,19 +233,20 @@ async def do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str]
 
 
 async def _do_step(op: Operation, step: Step) -> None:
-    request = act_request(op.token, op.token, [_resolved(act, op.secrets) for act in step.acts])
+    acts = [_resolved(act, op.secrets) for act in step.acts]
+    request = act_request(op.token, op.token, acts, about=op.about)
     transport = op.transports[step.host]
     acted = read_acted(step.host, await transport.run(request.argv, request.stdin, timeout=request.timeout))
     if acted.refused:
         raise Refused(
             f"{step.host} refuses: {acted.refused}",
-            hint="Another run took over, or an act of an earlier one is still at work there; run apply again.",
+            hint="Another run took over, or an act of an earlier one is still at work there; run it again.",
         )
     for act, result in zip(step.acts, acted.results, strict=False):
         if not result.ok:
             raise QuorateError(
                 f"{step.host}: {act}: {_end_of(op.secrets.mask(result.note))}",
-                hint="What came before it was done. Mend the cause, then run apply again: it goes on from there.",
+                hint="What came before it was done. Mend the cause, then run it again: it goes on from there.",
             )
     if len(acted.results) < len(step.acts):
         raise Unreachable(step.host, f"only {len(acted.results)} of {len(step.acts)} acts were confirmed")
@@ -235,7 +276,7 @@ def _named(op: Operation, name: str) -> AnySystem:
 
 
 async def _judged(op: Operation, system: AnySystem, without: Sequence[str]) -> Judgement:
-    world = await _world(op, without, only=system.name)
+    world = await world_of(op, without, only=system.name)
     return judge(system, op.site, views_of(system, op.site, world))
 
 
@@ -246,7 +287,7 @@ async def _still_safe(op: Operation, system: str, host: str, without: Sequence[s
     arbiter = op.site.cloud.arbiter is not None
     why_not = may_disturb(host, judgement.members, found.quorum, arbiter=arbiter, drained=op.site.drained)
     if why_not:
-        raise Refused(f"stopped before {system}: {why_not}", hint="Bring the others back, then run apply again.")
+        raise Refused(f"stopped before {system}: {why_not}", hint="Bring the others back, then run it again.")
 
 
 async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
@@ -262,28 +303,29 @@ async def _pass_gate(op: Operation, gate: Gate, without: Sequence[str]) -> None:
             raise QuorateError(
                 f"{gate.system} is not well {gate.timeout:.0f} s after the change, so nothing further was touched: "
                 f"{reasons}",
-                hint="`quorate status` says more; the replaced files lie below /var/lib/quorate/backup.",
+                hint="`quorate status` says more; `quorate rollback` goes back to how it was before.",
             )
         await op.clock.sleep(op.poll)
 
 
-async def _last_look(op: Operation, without: Sequence[str], limit: float, planner: Planner) -> Look:
+async def last_look(op: Operation, again: Callable[[], Awaitable[Look]], limit: float) -> Look:
     """Look until nothing is left to do and all is well, at most so many seconds."""
     op.progress("looking again")
     deadline = op.clock.monotonic() + limit
     while True:
-        seen = await look(op, without=without, planner=planner)
+        seen = await again()
         if seen.verdict.is_ok or op.clock.monotonic() > deadline:
             return seen
         await op.clock.sleep(op.poll)
 
 
-def _verdict(
-    plan: Plan, judgements: Collection[Judgement], unasked: Collection[str], without: Sequence[str]
+def verdict_of(
+    plan: Plan, judgements: Collection[Judgement], without: Sequence[str], drained: Collection[str] = ()
 ) -> Verdict:
     """Merge what counts: nobody depends on who is drained. A cluster that someone was left out of is not whole, which
     is no fault of this run.
     """
+    unasked = {*without, *drained}
     verdicts = [v for j in judgements for host, v in j.members.items() if host not in unasked]
     verdicts += [] if without else [j.cluster for j in judgements]
     verdicts += [unknown(f"{m.host} cannot be seen: {m.why}") for m in plan.missing if m.host not in unasked]

@@ -71,5 +71,7 @@ class FakeTransport:
                 return self.machine.observe(body)
             case "act":
                 return self.machine.act(body)
+            case "kept":
+                return self.machine.kept_of(body["since"])
             case _:
                 return self.machine.answer_lease(body)

@@ -10,7 +10,19 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from quorate.core.act import Act, Install, MakeDirectory, RemoveFile, Run, SetSysctl, SetUnit, WriteFile
+from quorate.core.act import (
+    Act,
+    Install,
+    MakeDirectory,
+    RemoveFile,
+    Restore,
+    RestoreSysctl,
+    Run,
+    SetSysctl,
+    SetUnit,
+    WriteFile,
+)
+from quorate.core.kept import HostKept, Lasting, PathKept, Record, Setting, SysctlKept, UnitKept
 from quorate.core.observed import (
     Absent,
     Answer,
@@ -24,20 +36,12 @@ from quorate.core.observed import (
     Unknown,
 )
 from quorate.transport.contract import Completed
+from quorate.transport.fake_ledger import FakeLedger, FakePath, lies
 from quorate.transport.request import Acted, Leased, Result
 
+__all__ = ["FakeHost", "FakePath", "FakeUnit", "Programs"]
+
 ACT: TypeAdapter[Act] = TypeAdapter(Act)
-
-
-@dataclass(frozen=True)
-class FakePath:
-    """A file, or a directory (`content` is None)."""
-
-    content: str | None
-    mode: int = 0o644
-    owner: str = "root"
-    group: str = "root"
-    mtime: float = 0.0
 
 
 @dataclass
@@ -80,6 +84,7 @@ class FakeHost:
     kept: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, Stamp] = field(default_factory=dict)
     backups: dict[tuple[str, str], FakePath] = field(default_factory=dict)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
     lease: tuple[str, dict[str, str], float] | None = None
     acting: bool = False
     users: set[str] | None = None
@@ -173,7 +178,7 @@ class FakeHost:
                 self.on_act(self, act)
                 if self.down or self.hang:
                     return None
-            results.append(self.do(act, body["run"]))
+            results.append(self.do(act, body["run"], body["about"]))
             if self._cut is not None:
                 self._cut -= 1
                 cut = cut or self._is_cut()
@@ -187,27 +192,76 @@ class FakeHost:
         self._cut = None
         return True
 
-    def do(self, act: Act, run: str) -> Result:
-        """Do one act."""
+    def do(self, act: Act, run: str, about: Mapping[str, str] | None = None) -> Result:
+        """Do one act, and tell of it in the run's ledger before."""
         self.acts.append(act)
+
+        def note(record: Record) -> None:
+            self.ledger.note(run, about or {}, record)
+
         match act:
             case Install():
+                for name in act.packages:
+                    note(Lasting(what=f"package {name}"))
                 return self._install(act)
             case WriteFile() | MakeDirectory():
-                return self._put(act, run)
+                return self._put(act, run, note)
             case RemoveFile():
-                return self._remove(act, run)
-            case SetSysctl():
-                note = f"was {self.sysctls.get(act.name, 'absent')}"
-                self.sysctls[act.name] = self.kept[act.name] = " ".join(act.value.split())
-                return Result(ok=True, note=note)
+                return self._remove(act, run, note)
+            case Restore():
+                return self._restore(act, run, note)
+            case SetSysctl() | RestoreSysctl():
+                return self._set_sysctl(act, note)
             case SetUnit():
+                if act.name in self.units and (act.enabled is not None or act.verb != "none"):
+                    unit = self.units[act.name]
+                    note(UnitKept(name=act.name, verb=act.verb, active=unit.active, enabled=unit.enabled))
                 return self._set_unit(act)
             case Run():
+                note(Lasting(what=act.title))
                 done = self.execute(act.argv, act.stdin.encode())
                 said = b"\n".join(filter(None, (done.out.strip(), done.err.strip()))).decode(errors="replace")
                 ok = done.code in act.expect
                 return Result(ok=ok, note=f"exit code {done.code}" + ("" if ok else f": {said}"))
+
+    def kept_of(self, since: str | None) -> HostKept:
+        """Answer a `kept` request."""
+        units = {name: unit.active for name, unit in self.units.items()}
+        return self.ledger.tell(since, self.paths, self.backups, units, self._settings())
+
+    def _settings(self) -> dict[str, Setting]:
+        return {name: Setting(value=value, kept=self.kept.get(name)) for name, value in self.sysctls.items()}
+
+    def _set_sysctl(self, act: SetSysctl | RestoreSysctl, note: Callable[[Record], None]) -> Result:
+        value = " ".join(act.value.split())
+        before, after = self._settings().get(act.name), Setting(value=value, kept=value)
+        if isinstance(act, RestoreSysctl):
+            after = Setting(value=value, kept=act.kept)
+        if before != after:
+            note(SysctlKept(name=act.name, before=before or Setting(value="", kept=None), after=after))
+        said = f"was {self.sysctls.get(act.name, 'absent')}"
+        self.sysctls[act.name] = value
+        self.kept.pop(act.name, None)
+        if after.kept is not None:
+            self.kept[act.name] = after.kept
+        return Result(ok=True, note=said)
+
+    def _restore(self, act: Restore, run: str, note: Callable[[Record], None]) -> Result:
+        before = self.paths.get(act.path)
+        if lies(before) == act.before:
+            return Result(ok=True, note="was so")
+        if lies(before) != act.found:
+            return Result(ok=False, note=f"{act.path} is not as it was when this was planned, and is left alone")
+        if before is not None and before.content is not None:
+            self.backups.setdefault((run, act.path), before)
+        note(PathKept(path=act.path, before=lies(before), after=act.before))
+        if act.before.kind == "absent":
+            del self.paths[act.path]
+            return Result(ok=True, note="is absent")
+        copy = self.backups[act.run, act.path].content if act.before.kind == "file" else None
+        self.paths[act.path] = FakePath(copy, act.before.mode, act.before.owner, act.before.group, self.clock())
+        self._know_unit(act.path)
+        return Result(ok=True, note=f"is {act.before.kind}")
 
     def _install(self, act: Install) -> Result:
         for name in act.packages:
@@ -219,7 +273,7 @@ class FakeHost:
                 self.units.setdefault(unit, FakeUnit(enabled="enabled"))
         return Result(ok=True, note="installed")
 
-    def _put(self, act: WriteFile | MakeDirectory, run: str) -> Result:
+    def _put(self, act: WriteFile | MakeDirectory, run: str, note: Callable[[Record], None]) -> Result:
         if self.users is not None and (missing := {act.owner, act.group} - self.users):
             return Result(ok=False, note=f"there is no such user or group: {min(missing)}")
         content = act.content if isinstance(act, WriteFile) else None
@@ -230,6 +284,7 @@ class FakeHost:
         after = FakePath(content, act.mode, act.owner, act.group, before.mtime if before else 0.0)
         if before == after:
             return Result(ok=True, note="was so")
+        note(PathKept(path=act.path, before=lies(before), after=lies(after)))
         self.paths[act.path] = FakePath(content, act.mode, act.owner, act.group, self.clock())
         if before is None or content is None:
             self._know_unit(act.path)
@@ -237,13 +292,14 @@ class FakeHost:
         self.backups.setdefault((run, act.path), before)
         return Result(ok=True, note=f"was kept as /var/lib/quorate/backup/{run}{act.path}")
 
-    def _remove(self, act: RemoveFile, run: str) -> Result:
+    def _remove(self, act: RemoveFile, run: str, note: Callable[[Record], None]) -> Result:
         before = self.paths.get(act.path)
         if before is None:
             return Result(ok=True, note="was absent")
         if before.content is None:
             return Result(ok=False, note=f"{act.path} is not a file and is left alone")
         self.backups.setdefault((run, act.path), before)
+        note(PathKept(path=act.path, before=lies(before), after=lies(None)))
         del self.paths[act.path]
         return Result(ok=True, note=f"was kept as /var/lib/quorate/backup/{run}{act.path}")
 

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from quorate.core.act import Act, Install, Run, SetUnit
+from quorate.core.kept import HostKept
 from quorate.core.observed import HostSeen
 from quorate.core.resource import Directory, File, Gone, Package, Resource, Sysctl, Unit
 from quorate.core.system import Question
@@ -39,7 +40,8 @@ ARGV = ("python3", "-I", "-S", "-c", BOOT)
 
 _NEEDS = {
     "observe": ("program", "files", "observe", "serve"),
-    "act": ("program", "files", "lease", "observe", "install", "act", "serve"),
+    "act": ("program", "files", "lease", "observe", "install", "ledger", "act", "serve"),
+    "kept": ("program", "files", "observe", "ledger", "kept", "serve"),
     "lease": ("files", "lease", "serve"),
     "gather": ("program", "files", "observe", "gather", "serve"),
 }
@@ -137,14 +139,26 @@ def _wanted(resource: Resource) -> dict[str, str]:
             return {"id": resource.id, "kind": type(resource).__name__.lower(), "name": resource.name}
 
 
-def act_request(run: str, lease: str, acts: Sequence[Act], root: str = "", wait: float = 3.0) -> Request:
-    """Ask for acts, their secrets resolved. `wait`: for an earlier run's act that is still at work."""
+def act_request(
+    run: str,
+    lease: str,
+    acts: Sequence[Act],
+    root: str = "",
+    *,
+    wait: float = 3.0,
+    about: Mapping[str, str] | None = None,
+) -> Request:
+    """Ask for acts, their secrets resolved. `wait`: for an earlier run's act that is still at work.
+
+    `about`: what the controller is to know of the run (began, verb, operator, undoes; core/kept.py).
+    """
     body = {
         "verb": "act",
         "root": root,
         "run": run,
         "lease": lease,
         "wait": wait,
+        "about": dict(about or {}),
         "acts": [act.model_dump(mode="json") for act in acts],
     }
     return _request(body, _MARGIN + wait + sum(map(_patience, acts)))
@@ -179,6 +193,11 @@ def lease_request(
     return _request(body | {"holder": dict(holder or {})}, _MARGIN)
 
 
+def kept_request(since: str | None = None, root: str = "") -> Request:
+    """Ask what is kept of runs; of those that began then or later, all of it, and how that lies now."""
+    return _request({"verb": "kept", "root": root, "since": since}, 3 * _MARGIN)
+
+
 def gather_request(names: str, packages: Sequence[str], root: str = "") -> Request:
     """Ask for every file whose path `names` (a regular expression) is found in, and for versions of packages."""
     return _request({"verb": "gather", "root": root, "names": names, "packages": list(packages)}, 3 * _MARGIN)
@@ -197,6 +216,11 @@ def read_acted(host: str, completed: Completed) -> Acted:
 def read_leased(host: str, completed: Completed) -> Leased:
     """Read the reply to `lease_request`. Unreachable: there is none that makes sense."""
     return _read(host, completed, Leased)
+
+
+def read_kept(host: str, completed: Completed) -> HostKept:
+    """Read the reply to `kept_request`. Unreachable: there is none that makes sense."""
+    return _read(host, completed, HostKept)
 
 
 def read_gathered(host: str, completed: Completed) -> Gathered:

@@ -71,6 +71,7 @@ def test_every_change_that_matters_changes_the_print() -> None:
         "another controller's address": plan(site_of(_moved(), (PLAIN,)), world, PLAIN),
         "a controller went missing": plan(base, {**world, "c3": Unknown(why="gone")}, PLAIN),
         "a controller is left out": plan(base, world, PLAIN, without=("c3",)),
+        "it is only for one system": plan(base, world, PLAIN, only=("plain",)),
     }
     assert len({found.fingerprint for found in prints.values()}) == len(prints)
 
@@ -103,3 +104,12 @@ def test_what_could_not_be_compared_is_unknown() -> None:
     (found,) = review(site(PLAIN), (PLAIN,), NO_SECRETS, world)
     assert with_drift(found).members["c2"].level is Level.UNKNOWN
     assert with_drift(found).members["c2"].reason == "could not be compared: package:plain: dpkg-query: timeout"
+
+
+def test_a_plan_for_one_system_does_not_rest_on_the_files_of_others() -> None:
+    other = made("other")
+    where, world = site(PLAIN, other), settled(PLAIN, other)
+    before = plan(where, world, PLAIN, other, only=("other",)), plan(where, world, PLAIN, other, only=("plain",))
+    world = changed_file(world, mode=0o600)
+    after = plan(where, world, PLAIN, other, only=("other",)), plan(where, world, PLAIN, other, only=("plain",))
+    assert [a.fingerprint == b.fingerprint for a, b in zip(before, after, strict=True)] == [True, False]

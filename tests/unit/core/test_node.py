@@ -170,7 +170,8 @@ def test_the_pauses_are_those_that_drills_foretell() -> None:
     judgement = Judgement(ok("well"), {name: ok("well") for name in where.cloud.names})
     for writer, paused in ((host, True), (other, False)):
         roles = {"virtual-ip": other, "writer": writer}
-        (wave,) = withdrawn([Review(one, judgement, {}, {})], replace(where, drained=frozenset({host})), found, roles)
+        seen = Review(one, judgement, {}, {}, lambda _host: {})
+        (wave,) = withdrawn([seen], replace(where, drained=frozenset({host})), found, roles)
         assert wave.impact is not None
         assert (wave.impact.left, wave.impact.least) == (2, 2)
         assert ("database_write" in wave.impact.pauses) == paused

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quorate.engine.journal import FileJournal
+from quorate.engine.journal import FileJournal, cloud_file_of
 
 
 def noon() -> datetime:
@@ -58,3 +58,15 @@ def test_a_closed_journal_says_so(tmp_path: Path) -> None:
         pass
     with pytest.raises(OSError, match="Bad file descriptor"):
         journal.write("act")
+
+
+def test_the_cloud_file_lies_beside_the_first_line_for_its_owner_only(tmp_path: Path) -> None:
+    with FileJournal(tmp_path, "run1", noon, cloud="cloud: ä\n") as journal:
+        assert cloud_file_of(tmp_path, "run1") is None, "nothing was changed yet"
+        journal.write("start")
+        journal.write("end")
+    assert cloud_file_of(tmp_path, "run1") == "cloud: ä\n"
+    (copy,) = tmp_path.glob("*.cloud.yaml")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert cloud_file_of(tmp_path, "run2") is None
+    assert cloud_file_of(tmp_path, "*") is None

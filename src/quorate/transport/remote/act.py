@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import grp
+import hashlib
 import json
 import os
 import pwd
 import stat
 
-from quorate.transport.remote.files import KEPT, RUN, copy, locked, put, sync, sysctl_paths
+from quorate.transport.remote.files import KEPT, RUN, kept_sysctl, locked, put, sync, sysctl_paths
 from quorate.transport.remote.install import install, restore
 from quorate.transport.remote.lease import current
+from quorate.transport.remote.ledger import ABSENT, as_lies, copy_of, keep, lies, note, put_back
 from quorate.transport.remote.observe import full, see_sysctl, show
 from quorate.transport.remote.program import ENVIRONMENT, Failed, execute, must, words
 
@@ -40,7 +42,7 @@ def handle(request: Json) -> Json:
             if held is None or held["token"] != request["lease"]:
                 return {"refused": _lost(held), "results": []}
             restore(root)
-            return {"refused": "", "results": Batch(root, request["run"]).do(request["acts"])}
+            return {"refused": "", "results": Batch(root, request["run"], request["about"]).do(request["acts"])}
     except BlockingIOError:
         return {"refused": "busy: an earlier run's act is still at work here", "results": []}
 
@@ -52,9 +54,10 @@ def _lost(held: Json | None) -> str:
 class Batch:
     """The acts of one step. `stale`: systemd has not been told yet of a unit file that was written."""
 
-    def __init__(self, root: str, run: str) -> None:
+    def __init__(self, root: str, run: str, about: Json | None = None) -> None:
         self.root = root
         self.run = run
+        self.about = about or {}
         self.stale = False
 
     def do(self, acts: list[Json]) -> list[Json]:
@@ -88,6 +91,8 @@ class Batch:
 
     def do_install(self, act: Json) -> str:
         """Install packages."""
+        for package in act["packages"]:
+            self._record({"do": "lasting", "what": f"package {package}"})
         install(act["packages"], act["preseed"], self.root)
         return "installed"
 
@@ -95,17 +100,19 @@ class Batch:
         """Put a file in place; a link makes room for it, anything else that is not a file is left alone."""
         path, content, mode = act["path"], act["content"].encode(), act["mode"]
         uid, gid = _ids(act)
-        note = "was absent"
+        said = "was absent"
         if os.path.lexists(path):
             status = os.lstat(path)
             if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
                 raise Failed(f"{path} is not a file and is left alone")
             if stat.S_ISREG(status.st_mode) and _is_so(status, mode, uid, gid) and _holds(path, content):
                 return "was so"
-            note = f"was kept as {self._back_up(path)}"
+            said = f"was kept as {keep(self.root, self.run, path)}"
+        after = as_lies("file", hashlib.sha256(content).hexdigest(), mode, act["owner"], act["group"])
+        self._record_path(path, lies(path), after)
         put(path, content, mode, uid, gid)
         self.stale = self.stale or path.startswith(UNIT_FOLDERS)
-        return note
+        return said
 
     def do_remove(self, act: Json) -> str:
         """Take a file away and keep it; what is not a file is left alone."""
@@ -114,29 +121,55 @@ class Batch:
             return "was absent"
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise Failed(f"{path} is not a file and is left alone")
-        kept = self._back_up(path)
+        kept = keep(self.root, self.run, path)
+        self._record_path(path, lies(path), dict(ABSENT))
         os.unlink(path)
         sync(os.path.dirname(path))
         return f"was kept as {kept}"
 
-    def _back_up(self, path: str) -> str:
-        """Keep the file as it was before this run first wrote it: a later copy never takes the first one's place."""
-        kept = f"{self.root}{KEPT}/backup/{self.run}{path}"
-        if not os.path.lexists(kept):
-            copy(path, kept)
-        return kept
+    def _record(self, record: Json) -> None:
+        note(self.root, self.run, self.about, record)
+
+    def _record_path(self, path: str, before: Json, after: Json) -> None:
+        """Tell of a path that is about to change, and of the folders above it that come with it."""
+        above = os.path.dirname(path)
+        if after["kind"] != "absent" and not os.path.lexists(above):
+            self._record_path(above, dict(ABSENT), as_lies("directory", "", 0o755, "root", "root"))
+        self._record({"do": "path", "path": path, "before": before, "after": after})
+
+    def do_restore(self, act: Json) -> str:
+        """Put back what a run replaced, unless something else lies there by now than when that was decided."""
+        path, before, found = act["path"], act["before"], lies(act["path"])
+        if found == before:
+            return "was so"
+        if found != act["found"]:
+            raise Failed(f"{path} is not as it was when this was planned, and is left alone")
+        if found["kind"] in {"file", "link"}:
+            keep(self.root, self.run, path)
+        self._record_path(path, found, before)
+        if before["kind"] == "directory":
+            os.makedirs(path, 0o755, exist_ok=True)
+            os.chown(path, *_ids({**before, "path": path}))
+            os.chmod(path, before["mode"])
+        else:
+            put_back(path, copy_of(self.root, act["run"], path), before)
+        self.stale = self.stale or path.startswith(UNIT_FOLDERS)
+        return f"is {before['kind']}"
 
     def do_directory(self, act: Json) -> str:
         """Make a directory, and those above it as they usually are; its owner before its mode."""
         path, mode = act["path"], act["mode"]
         uid, gid = _ids(act)
-        there = os.path.isdir(path)
+        before = lies(path)
+        there = before["kind"] == "directory"
+        if there and _is_so(os.stat(path), mode, uid, gid):
+            return "was so"
+        if there or before == ABSENT:
+            self._record_path(path, before, as_lies("directory", "", mode, act["owner"], act["group"]))
         try:
             os.makedirs(path, 0o755, exist_ok=True)
         except FileExistsError:
             raise Failed(f"{path} is not a directory and is left alone") from None
-        if _is_so(os.stat(path), mode, uid, gid):
-            return "was so" if there else "was absent"
         os.chown(path, uid, gid)
         os.chmod(path, mode)
         return "was there" if there else "was absent"
@@ -148,11 +181,31 @@ class Batch:
         seen = see_sysctl(act, self.root)
         if seen["seen"] == "absent":
             raise Failed(f"this kernel has no setting {name}")
+        if (seen["value"], seen["kept"]) != (value, value):
+            before, after = {"value": seen["value"], "kept": seen["kept"]}, {"value": value, "kept": value}
+            self._record({"do": "sysctl", "name": name, "before": before, "after": after})
         if seen["value"] != value:
             with open(live, "w", encoding="ascii") as file:  # only a value that the kernel takes is kept
                 file.write(value)
         if seen["kept"] != value:
-            put(kept, f"# Kept by quorate.\n{name} = {value}\n".encode(), 0o644, 0, 0)
+            put(kept, kept_sysctl(name, value), 0o644, 0, 0)
+        return f"was {seen['value']}"
+
+    def do_sysctl_restore(self, act: Json) -> str:
+        """Give a kernel setting back the value that it had, and forget or keep it for the next boot as before."""
+        live, path = sysctl_paths(act["name"], self.root)
+        seen = see_sysctl(act, self.root)
+        before, after = {"value": seen["value"], "kept": seen["kept"]}, {"value": act["value"], "kept": act["kept"]}
+        if before == after:
+            return "was so"
+        self._record({"do": "sysctl", "name": act["name"], "before": before, "after": after})
+        if seen["value"] != act["value"]:
+            with open(live, "w", encoding="ascii") as file:
+                file.write(act["value"])
+        if act["kept"] is not None:
+            put(path, kept_sysctl(act["name"], act["kept"]), 0o644, 0, 0)
+        elif os.path.lexists(path):
+            os.unlink(path)
         return f"was {seen['value']}"
 
     def do_unit(self, act: Json) -> str:
@@ -163,6 +216,9 @@ class Batch:
             self.reload_manager()
         if unit["LoadState"] == "not-found" and not enabled and verb in {"stop", "none"} and not act["inputs"]:
             return "there is no such unit"
+        if enabled is not None or verb != "none":
+            was = {"active": unit["ActiveState"], "enabled": unit.get("UnitFileState", "")}
+            self._record({"do": "unit", "name": name, "verb": verb, **was})
         if enabled is not None:
             must(["systemctl", "--quiet", "enable" if enabled else "disable", "--", name], act["timeout"])
         if verb != "none":
@@ -182,6 +238,7 @@ class Batch:
     def do_run(self, act: Json) -> str:
         """Run a command as its user, with nothing of our environment."""
         argv, timeout = act["argv"], act["timeout"]
+        self._record({"do": "lasting", "what": act["title"]})
         who = _look_up(pwd.getpwnam, act["user"])
         env = {**ENVIRONMENT, "HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name, **act["environment"]}
         as_user: Json | None = None
@@ -202,7 +259,9 @@ DO: dict[str, Callable[[Batch, Json], str]] = {
     "file": Batch.do_file,
     "remove": Batch.do_remove,
     "directory": Batch.do_directory,
+    "restore": Batch.do_restore,
     "sysctl": Batch.do_sysctl,
+    "sysctl-restore": Batch.do_sysctl_restore,
     "unit": Batch.do_unit,
     "run": Batch.do_run,
 }

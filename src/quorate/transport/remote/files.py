@@ -135,3 +135,8 @@ def sysctl_paths(name: str, root: str) -> tuple[str, str]:
     if slashes < 0 or 0 <= dots < slashes:
         name = name.translate({ord("."): "/", ord("/"): "."})
     return f"/proc/sys/{name}", f"{root}/etc/sysctl.d/60-quorate-{name.replace('.', '%2E').replace('/', '.')}.conf"
+
+
+def kept_sysctl(name: str, value: str) -> bytes:
+    """Write down a kernel setting for the next boot."""
+    return f"# Kept by quorate.\n{name} = {value}\n".encode()
