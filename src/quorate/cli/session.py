@@ -21,7 +21,7 @@ from quorate.engine.journal import FileJournal, Journal
 from quorate.engine.lock import this_process
 from quorate.errors import InvalidInput
 from quorate.model.cloud import Cloud
-from quorate.transport.ssh import connect
+from quorate.transport.ssh import SshTransport, connect
 
 without_option = click.option(
     "--without",
@@ -64,8 +64,14 @@ def known(cloud: Cloud, names: Sequence[str]) -> None:
         )
 
 
-def _folder(cloud_file: Path) -> Path:
+def folder_of(cloud_file: Path) -> Path:
+    """Where the cloud file lies, and `.quorate/` beside it."""
     return cloud_file.absolute().parent
+
+
+def streams(cloud: Cloud, cloud_file: Path) -> dict[str, SshTransport]:
+    """Ways to the controllers for what does not fit into memory; each stream has a connection of its own."""
+    return {name: connect(cloud, name, folder_of(cloud_file)) for name in cloud.names}
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +79,7 @@ async def operation(cloud_file: Path, *, journalled: bool = False, reach: float 
     """Read the files, open nothing yet (connections open when first used), close everything at the end."""
     cloud, systems = files.load_cloud(cloud_file)
     secrets = files.load_secrets(cloud_file, cloud, systems)
-    base = _folder(cloud_file)
+    base = folder_of(cloud_file)
     run = uuid.uuid4().hex[:12]
     transports = {name: connect(cloud, name, base) for name in cloud.names}
     folder = base / ".quorate" / "journal"

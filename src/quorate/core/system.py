@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from quorate.core.backup import Saving
 from quorate.core.drill import Drills, Roles
 from quorate.core.observed import Answers, Unknown
 from quorate.core.plan import Wave
@@ -187,6 +188,8 @@ class System(Generic[S, V]):
     `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
     together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
     `functions`: what it is there for. `keeps`: what its members hold for others.
+    `backups`: what of it only a backup brings back. `occupied`: controllers that hold, or may hold, such data of their
+    own, so that nothing is restored over it: name → what was seen.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -217,6 +220,8 @@ class System(Generic[S, V]):
     keeps: tuple[Kept, ...] = ()
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
+    backups: Callable[[S, Site], Sequence[Saving]] = lambda _spec, _site: ()
+    occupied: Callable[[S, Site, Mapping[str, V | Unknown]], Mapping[str, str]] = lambda _spec, _site, _views: {}
 
 
 AnySystem = System[Any, Any]

@@ -139,6 +139,20 @@ async def apply(op: Operation, *, approved: Plan | None = None, without: Sequenc
     return Outcome(plan, seen.verdict, op.clock.monotonic() - began)
 
 
+async def prepare(op: Operation) -> None:
+    """Do as much of the plan as touches nothing that runs, which brings the programs. The caller holds the lock.
+
+    Raises as `apply`.
+    """
+    plan = (await look(op)).plan
+    refuse_unless_doable(plan, None)
+    for wave in plan.waves[:1]:
+        if not wave.system and wave.gate is None:
+            op.progress(wave.title)
+            op.journal.write("start", plan=plan.fingerprint, cloud=plan.cloud, steps=len(wave.steps))
+            await _do_wave(op, 1, wave, ())
+
+
 def refuse_unless_doable(plan: Plan, approved: Plan | None) -> None:
     """Raise Refused, with everything that stands against the plan."""
     against = [f"{m.host} cannot be seen: {m.why}" for m in plan.missing]

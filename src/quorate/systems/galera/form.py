@@ -97,7 +97,7 @@ def form(spec: Galera, site: Site, views: Mapping[str, View | Unknown]) -> Forma
     """Decide what brings every controller into one Primary component, or why that cannot be decided."""
     names = site.cloud.names
     stands = {host: stand(views[host]) for host in names}
-    evidence = tuple(_evidence(host, stands[host], views[host]) for host in names)
+    evidence = tuple(evidence_of(host, stands[host], views[host]) for host in names)
     if Stand.PRIMARY in stands.values():
         return _grow(spec, site, views, stands, evidence)
     unseen = [host for host in names if stands[host] is Stand.UNKNOWN]
@@ -242,7 +242,8 @@ def _create(name: str, host: str, secret: str) -> str:
     return f"EXECUTE IMMEDIATE CONCAT('{statement}', QUOTE(PASSWORD('{reference(secret)}')));"
 
 
-def _evidence(host: str, what: Stand, view: View | Unknown) -> str:
+def evidence_of(host: str, what: Stand, view: View | Unknown) -> str:
+    """What was seen of a controller that decides whether a cluster may be formed, in words."""
     if isinstance(view, Unknown):
         return f"{host}: not seen: {view.why}"
     said = [what.value, f"{UNIT} {view.unit.why if isinstance(view.unit, Unknown) else view.unit}"]

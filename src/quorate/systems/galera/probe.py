@@ -16,10 +16,11 @@ from quorate.core.verdict import Judgement, Verdict, failing, merge, ok, unknown
 from quorate.systems.galera.config import HEALTH_PORT, MARK, UNIT, Galera
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
+SOCKET = "/run/mysqld/mysqld.sock"
 CLIENT = (
     "mariadb",
     "--no-defaults",
-    "--socket=/run/mysqld/mysqld.sock",
+    f"--socket={SOCKET}",
     "--user=root",
     "--skip-column-names",
     "--batch",

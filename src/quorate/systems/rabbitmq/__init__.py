@@ -13,6 +13,7 @@ claim's secret as its password.
 from __future__ import annotations
 
 from quorate.core.system import Function, Kept, System
+from quorate.systems.rabbitmq.backup import backups, occupied
 from quorate.systems.rabbitmq.config import RabbitSpec, endpoints, resources, secrets, warnings
 from quorate.systems.rabbitmq.drills import DRILLS
 from quorate.systems.rabbitmq.form import SETTLE, form
@@ -39,4 +40,6 @@ SYSTEM: System[RabbitSpec, View] = System(
     ),
     drills=DRILLS,
     keeps=(Kept("confirmed messages", on="majority"),),
+    backups=backups,
+    occupied=occupied,
 )

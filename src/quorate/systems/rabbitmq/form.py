@@ -44,15 +44,16 @@ echo "no node answers at $*: this one would begin a cluster of its own" >&2; exi
 """At the last moment before a start: whether others run, as the plan took for granted."""
 
 
-def _stand(view: View | Unknown) -> Stand:
+def stand_of(view: View | Unknown) -> Stand:
+    """Say what a controller is."""
     return Stand.UNKNOWN if isinstance(view, Unknown) else stand(view.unit, view.data, runs=isinstance(view.said, Said))
 
 
 def form(_spec: RabbitSpec, site: Site, views: Mapping[str, View | Unknown]) -> Formation:
     """Decide what brings every controller into one cluster, or why that cannot be decided."""
     names = site.cloud.names
-    stands = {host: _stand(views[host]) for host in names}
-    evidence = tuple(_evidence(host, stands[host], views[host]) for host in names)
+    stands = {host: stand_of(views[host]) for host in names}
+    evidence = tuple(evidence_of(host, stands[host], views[host]) for host in names)
     holders = [host for host in names if stands[host] is Stand.HOLDER]
     fresh = [host for host in names if stands[host] is Stand.FRESH]
     said = running_in(views)
@@ -136,7 +137,8 @@ def _old_queues(views: Mapping[str, View | Unknown]) -> Formation:
     return (Wave(title="rabbitmq: queues of an older set-up", system=NAME, steps=(step,)),)
 
 
-def _evidence(host: str, what: Stand, view: View | Unknown) -> str:
+def evidence_of(host: str, what: Stand, view: View | Unknown) -> str:
+    """What was seen of a controller that decides whether a cluster may be formed, in words."""
     if isinstance(view, Unknown):
         return f"{host}: not seen: {view.why}"
     unit = view.unit.why if isinstance(view.unit, Unknown) else view.unit
