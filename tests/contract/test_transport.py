@@ -5,6 +5,8 @@ What only some can show is in `test_transport_ssh.py` and `test_transport_lab.py
 
 from __future__ import annotations
 
+import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from quorate.core.kept import HostKept, Lies, PathKept
 from quorate.core.observed import Absent, Answer, PackageSeen, PathSeen, SysctlSeen, Unknown
 from quorate.core.resource import Directory, File, Package, Resource, Sysctl
 from quorate.core.system import Question
-from quorate.errors import Unreachable
+from quorate.errors import Refused, Unreachable
 from quorate.transport.contract import Completed
 from quorate.transport.fake import FakeHost, FakePath, FakeTransport
 from quorate.transport.local import LocalTransport
@@ -113,6 +115,58 @@ async def test_collects_big_output(way: Way) -> None:
 
 async def test_stdin_that_nobody_reads_does_no_harm(way: Way) -> None:
     assert (await way.run("false", stdin=bytes(1 << 20))).code == 1
+
+
+async def test_streams_both_ways(way: Way) -> None:
+    pieces = [bytes([number]) * 700_000 for number in range(9)]
+    taken: list[bytes] = []
+
+    async def feed() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    async def take(piece: bytes) -> None:
+        taken.append(piece)
+
+    assert await way.transport.stream(("cat",), timeout=20.0, feed=feed(), take=take) == Completed(0, b"", b"")
+    assert b"".join(taken) == b"".join(pieces)
+
+
+async def test_a_stream_tells_code_and_complaint(way: Way) -> None:
+    assert await way.transport.stream(SPEAK, timeout=20.0) == Completed(3, b"out\n", b"err\n")
+
+
+async def test_what_a_taker_raises_ends_the_stream(way: Way) -> None:
+    async def take(_: bytes) -> None:
+        raise Refused("the disk is full")
+
+    with pytest.raises(Refused, match="the disk is full"):
+        await way.transport.stream(("head", "-c", "20000000", "/dev/zero"), timeout=20.0, take=take)
+
+
+async def test_a_stream_holds_back_who_prints_faster_than_we_take(way: Way) -> None:
+    """50 MB printed and only the first piece taken: the rest is not in our memory."""
+    if way.kind == "fake":
+        pytest.skip("all that is printed there is in memory")
+    first, going_on, count = asyncio.Event(), asyncio.Event(), [0]
+
+    async def take(piece: bytes) -> None:
+        count[0] += len(piece)
+        first.set()
+        await going_on.wait()
+
+    argv = ("head", "-c", "50000000", "/dev/zero")
+    tracemalloc.start()
+    streaming = asyncio.create_task(way.transport.stream(argv, timeout=20.0, take=take))
+    await first.wait()
+    for _ in range(200):
+        await asyncio.sleep(0)
+    _, peak = tracemalloc.get_traced_memory()
+    going_on.set()
+    done = await streaming
+    tracemalloc.stop()
+    assert (done.code, count[0]) == (0, 50_000_000)
+    assert peak < 16 << 20
 
 
 async def test_no_shell_takes_the_arguments_apart(way: Way) -> None:

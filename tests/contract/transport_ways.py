@@ -17,7 +17,7 @@ from quorate.core.kept import HostKept
 from quorate.core.observed import HostSeen
 from quorate.core.resource import Resource
 from quorate.core.system import Question
-from quorate.transport.contract import Completed, Transport
+from quorate.transport.contract import Completed, Streams, Transport
 from quorate.transport.fake import FakeHost
 from quorate.transport.request import (
     Acted,
@@ -47,12 +47,16 @@ class Door(Protocol):
     def acting(self) -> Any: ...
 
 
+class Transports(Transport, Streams, Protocol):
+    """What every transport of ours can do."""
+
+
 @dataclass
 class Way:
     """A transport to a machine."""
 
     kind: Literal["fake", "local", "ssh", "lab"]
-    transport: Transport
+    transport: Transports
     door: Door
 
     @property

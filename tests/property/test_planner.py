@@ -14,8 +14,9 @@ from quorate.core.delta import inputs_digest
 from quorate.core.observed import Absent, Answer, HostSeen, PackageSeen, Seen, UnitSeen, Unknown, World
 from quorate.core.order import needed
 from quorate.core.plan import Plan, Step, Wave
-from quorate.core.planner import judge, make_plan, views_of
+from quorate.core.planner import make_plan
 from quorate.core.resource import File, Unit
+from quorate.core.review import judge, views_of
 from quorate.core.system import AnySystem, Site
 from quorate.core.verdict import Level, Verdict
 from worlds.clouds import NO_SECRETS, file_seen, host_seen, hosts, site, stamp, unit_seen

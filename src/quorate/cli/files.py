@@ -118,6 +118,11 @@ def change_secrets(cloud_file: Path, before: Mapping[str, str], after: Mapping[s
         return Secrets(secrets_file.parse(changed, str(path)))
 
 
+def secrets_text(cloud_file: Path) -> str:
+    """The secrets file as it stands, if nobody else can read it; empty where there is none."""
+    return _read_secrets(secrets_path(cloud_file))
+
+
 def _missing(path: Path, text: str, names: Sequence[str]) -> InvalidInput:
     problems = [Problem(str(path), secrets_file.line_of(text, n, str(path)), n, "is missing or empty") for n in names]
     return InvalidInput(f"{path}: {len(names)} secrets are missing", hint=_COMPLETE, problems=problems)

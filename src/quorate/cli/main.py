@@ -70,6 +70,7 @@ def quorate() -> None:
       quorate apply                     do it, one controller at a time
       quorate status                    what is well, what is not, what is unknown
       quorate drill power-cut           what should happen when it breaks, and what does
+      quorate backup /srv/backups       what cannot be made again, sealed; then `backup verify`
       quorate audit /etc                what is wrong with configuration that somebody else wrote
 
     Exit codes: 0 done, 1 failed, 2 wrong files or arguments, 3 refused because it would do harm, 4 a machine did not

@@ -21,7 +21,7 @@ from quorate.engine.journal import FileJournal, Journal
 from quorate.engine.lock import this_process
 from quorate.errors import InvalidInput
 from quorate.model.cloud import Cloud
-from quorate.transport.ssh import connect
+from quorate.transport.ssh import SshTransport, connect
 
 without_option = click.option(
     "--without",
@@ -70,6 +70,16 @@ def known(cloud: Cloud, names: Sequence[str]) -> None:
         )
 
 
+def folder_of(cloud_file: Path) -> Path:
+    """Where the cloud file lies, and `.quorate/` beside it."""
+    return cloud_file.absolute().parent
+
+
+def streams(cloud: Cloud, cloud_file: Path) -> dict[str, SshTransport]:
+    """Ways to the controllers for what does not fit into memory; each stream has a connection of its own."""
+    return {name: connect(cloud, name, folder_of(cloud_file)) for name in cloud.names}
+
+
 def enabled_ones(site: Site, systems: Sequence[AnySystem], names: Sequence[str]) -> None:
     """Refuse names of systems that the cloud does not have, or has switched off."""
     have = [system.name for system in enabled(site.cloud, systems)]
@@ -80,13 +90,9 @@ def enabled_ones(site: Site, systems: Sequence[AnySystem], names: Sequence[str])
         )
 
 
-def _folder(cloud_file: Path) -> Path:
-    return cloud_file.absolute().parent
-
-
 def journal_folder(cloud_file: Path) -> Path:
     """Where the journals of this cloud lie."""
-    return _folder(cloud_file) / ".quorate" / "journal"
+    return folder_of(cloud_file) / ".quorate" / "journal"
 
 
 @contextlib.asynccontextmanager
@@ -94,7 +100,7 @@ async def operation(cloud_file: Path, *, journalled: bool = False, reach: float 
     """Read the files, open nothing yet (connections open when first used), close everything at the end."""
     cloud, systems = files.load_cloud(cloud_file)
     secrets = files.load_secrets(cloud_file, cloud, systems)
-    base = _folder(cloud_file)
+    base = folder_of(cloud_file)
     run = uuid.uuid4().hex[:12]
     transports = {name: connect(cloud, name, base) for name in cloud.names}
     folder = journal_folder(cloud_file)

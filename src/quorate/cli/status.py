@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import click
+from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 
 from quorate.cli import render
 from quorate.cli.options import cloud_option, output_option
-from quorate.cli.session import operation
+from quorate.cli.session import folder_of, now, operation
+from quorate.core.backup import age
+from quorate.core.observed import Unknown
 from quorate.core.verdict import Judgement, Level, Verdict
 from quorate.engine.apply import Look, Operation, look
 from quorate.engine.observe import SOON
+from quorate.engine.proofs import Known, last
 
 _EXIT = {Level.OK: 0, Level.FAILING: 1, Level.UNKNOWN: 4}
 _COLOUR = {Level.OK: "green", Level.FAILING: "red", Level.UNKNOWN: "yellow"}
@@ -28,6 +34,9 @@ _COLOUR = {Level.OK: "green", Level.FAILING: "red", Level.UNKNOWN: "yellow"}
 def command(cloud_file: Path, watch: float | None, output: str) -> None:
     """Say how the cloud is. Changes nothing; returns within 5 seconds, whatever is frozen.
 
+    It also tells how old the newest backup is that `quorate backup verify` restored successfully from this folder.
+    That there is none is said, and is no failing.
+
     Exit codes for monitoring: 0 all is well, 1 something is failing, 4 something could not be seen (and the rest is
     well), 2 the cloud file is wrong.
     """
@@ -36,18 +45,42 @@ def command(cloud_file: Path, watch: float | None, output: str) -> None:
 
 
 async def _status(cloud_file: Path, watch: float | None, output: str) -> Look:
+    folder = folder_of(cloud_file)
     async with operation(cloud_file, reach=SOON) as op:
-        seen = await _once(op, output)
+        seen = await _once(op, folder, output)
         while watch:
             await asyncio.sleep(watch)
-            seen = await _once(op, output)
+            seen = await _once(op, folder, output)
         return seen
 
 
-async def _once(op: Operation, output: str) -> Look:
+async def _once(op: Operation, folder: Path, output: str) -> Look:
     seen = await look(op)
-    render.result(as_data(seen), output, lambda: as_table(op.site.cloud.cloud, seen))
+    known = last(folder)
+    data = {**as_data(seen), "backup": backup_data(known, now())}
+    render.result(data, output, lambda: Group(as_table(op.site.cloud.cloud, seen), escape(backup_words(known, now()))))
     return seen
+
+
+def backup_data(known: Known | Unknown | None, at: datetime) -> dict[str, object]:
+    """The newest backup that was restored successfully as plain values. Seconds of age are null where none is known."""
+    if isinstance(known, Known):
+        seconds = int((at - datetime.fromisoformat(known.proved.taken)).total_seconds())
+        return {"age": seconds, "name": known.name, "where": known.where, **known.proved.model_dump()}
+    return {"age": None, "why": known.why if known else "none was restored successfully from here"}
+
+
+def backup_words(known: Known | Unknown | None, at: datetime) -> str:
+    """The same for a person."""
+    if isinstance(known, Unknown):
+        return f"last backup that was restored successfully: unknown: {known.why}"
+    if known is None:
+        return "last backup that was restored successfully: none from here (`quorate backup verify` proves one)"
+    taken, proved = (datetime.fromisoformat(text) for text in (known.proved.taken, known.proved.proved))
+    ages = [age((at - one).total_seconds()) for one in (taken, proved)]
+    return (
+        f"last backup that was restored successfully: {ages[0]} old ({known.where}/{known.name}; proved {ages[1]} ago)"
+    )
 
 
 def as_data(seen: Look) -> dict[str, object]:

@@ -19,7 +19,7 @@ from quorate.core.system import AnySystem, Site, Withdrawal
 from quorate.core.verdict import Verdict
 
 if TYPE_CHECKING:
-    from quorate.core.planner import Review
+    from quorate.core.review import Review
 
 
 def withdrawn(reviews: Sequence[Review], site: Site, systems: Sequence[AnySystem], roles: Roles) -> tuple[Wave, ...]:

@@ -18,7 +18,8 @@ from quorate.core.fault import MACHINE, Hit, Loss
 from quorate.core.observed import Unknown, World
 from quorate.core.order import may_disturb
 from quorate.core.plan import Missing, Note, Plan, Refusal, Wave
-from quorate.core.planner import Review, make_plan, review, roles_of, with_drift, world_digest
+from quorate.core.planner import make_plan, world_digest
+from quorate.core.review import Review, review, roles_of, with_drift
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Site
 from quorate.core.verdict import unknown

@@ -14,8 +14,9 @@ from quorate.core.diff import Change
 from quorate.core.kept import HostKept
 from quorate.core.observed import HostSeen, PathSeen, Seen, UnitSeen, Unknown, World
 from quorate.core.plan import Note, Plan, Refusal, Step, Wave, digest
-from quorate.core.planner import Review, arrange, missing, review, roles_of
+from quorate.core.planner import arrange, missing
 from quorate.core.resource import File, Resource, Sysctl, Unit
+from quorate.core.review import Review, review, roles_of
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Site, enabled
 from quorate.core.undo import Against, Back, Touched, back, touched

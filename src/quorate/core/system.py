@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from quorate.core.backup import Saving
 from quorate.core.drill import Drills, Roles
 from quorate.core.fault import Hit
 from quorate.core.keys import Keyring
@@ -225,6 +226,8 @@ class System(Generic[S, V]):
     `Site.drained`, and all others may serve.
     `occupied`: why an empty machine cannot take a controller's place, in words: it holds data, or another one is seen
     in its place; empty: it can, or has.
+    `backups`: what of it only a backup brings back. `holders`: controllers that hold, or may hold, such data of their
+    own, so that nothing is restored over it: name → what was seen.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -261,6 +264,8 @@ class System(Generic[S, V]):
     occupied: Callable[[S, Site, Mapping[str, V | Unknown], str], str] = lambda _spec, _site, _views, _host: ""
     trials: tuple[Trial, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
+    backups: Callable[[S, Site], Sequence[Saving]] = lambda _spec, _site: ()
+    holders: Callable[[S, Site, Mapping[str, V | Unknown]], Mapping[str, str]] = lambda _spec, _site, _views: {}
 
 
 AnySystem = System[Any, Any]

@@ -19,7 +19,8 @@ from quorate.core.act import Act, Install, Run, WriteFile
 from quorate.core.observed import Unknown, World
 from quorate.core.order import may_disturb
 from quorate.core.plan import Gate, Plan, Step, Wave
-from quorate.core.planner import as_seen, judge, make_plan, review, views_of, with_drift
+from quorate.core.planner import make_plan
+from quorate.core.review import as_seen, judge, review, views_of, with_drift
 from quorate.core.secret import Secrets
 from quorate.core.system import AnySystem, Site, enabled
 from quorate.core.verdict import Judgement, Verdict, failing, merge, unknown
@@ -185,6 +186,20 @@ async def apply(
     if not plan.is_empty:
         op.journal.write("end", outcome=seen.verdict.level.word, reason=seen.verdict.reason)
     return Outcome(plan, seen.verdict, op.clock.monotonic() - began, seen.elsewhere)
+
+
+async def prepare(op: Operation) -> None:
+    """Do as much of the plan as touches nothing that runs, which brings the programs. The caller holds the lock.
+
+    Raises as `apply`.
+    """
+    plan = (await look(op)).plan
+    refuse_unless_doable(plan, None)
+    for wave in plan.waves[:1]:
+        if not wave.system and wave.gate is None:
+            op.progress(wave.title)
+            op.journal.write("start", plan=plan.fingerprint, cloud=plan.cloud, steps=len(wave.steps))
+            await do_wave(op, 1, wave, ())
 
 
 def refuse_unless_doable(plan: Plan, approved: Plan | None) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from quorate.core.keys import Held, Keyring, Next, Refusal, Rings, astray, decide, read, retired, written
 from quorate.core.observed import Unknown
-from quorate.core.planner import views_of
 from quorate.core.resource import File, Gone, Resource
+from quorate.core.review import views_of
 from quorate.core.secret import Secrets, reference
 from quorate.core.system import AnySystem, Site, enabled
 from quorate.core.verdict import Judgement, failing, merge, ok, unknown

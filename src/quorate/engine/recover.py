@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from quorate.core.observed import HostSeen, Unknown
 from quorate.core.plan import Plan, Wave
-from quorate.core.planner import make_plan, review, with_drift
+from quorate.core.planner import make_plan
 from quorate.core.recovery import REACH, Do, Done, Next, Stop, Wait, following
+from quorate.core.review import review, with_drift
 from quorate.core.system import Terms, enabled
 from quorate.engine.apply import Operation, do_wave
 from quorate.engine.observe import observe

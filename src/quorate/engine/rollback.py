@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from quorate.core.kept import HostKept, PastRun, aim, all_runs, standing_before
 from quorate.core.observed import Unknown
 from quorate.core.plan import Plan
-from quorate.core.planner import judge, views_of
+from quorate.core.review import judge, views_of
 from quorate.core.rollback import Past, make_rollback
 from quorate.core.system import Site, enabled
 from quorate.engine.apply import (

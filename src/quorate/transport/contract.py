@@ -1,8 +1,8 @@
-"""What a transport is: one method that runs one command on one machine."""
+"""What a transport is: one method that runs one command on one machine, and one for more than fits into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Protocol
@@ -42,4 +42,28 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Give up the way; further calls of `run` open it again."""
+        ...
+
+
+Take = Callable[[bytes], Awaitable[None]]
+"""Is given what a command prints, piece by piece; the command is held back until it returns."""
+
+
+class Streams(Protocol):
+    """A way to one machine through which any amount passes, in bounded memory. Every transport of ours is one."""
+
+    @property
+    def host(self) -> str:
+        """The controller's name, for messages."""
+        ...
+
+    async def stream(
+        self, argv: Sequence[str], *, timeout: float, feed: AsyncIterable[bytes] | None = None, take: Take | None = None
+    ) -> Completed:
+        """Run the command, give it all that `feed` yields, and what it prints to `take`; `out` is empty then.
+
+        Neither side runs ahead of the other: what is slow holds up what is fast. Over ssh it has a connection of its
+        own, so that no look waits behind it. As with `run` for all else; what `feed` and `take` raise ends the command
+        and is raised here.
+        """
         ...

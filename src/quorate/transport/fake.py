@@ -16,13 +16,13 @@ A question or a Run act is put to `programs`; so is any argv that is no request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from math import inf
 
 from pydantic import BaseModel
 
 from quorate.errors import Unreachable
-from quorate.transport.contract import Completed
+from quorate.transport.contract import Completed, Take
 from quorate.transport.fake_host import FakeHost, FakePath, FakeUnit, Programs
 from quorate.transport.request import ARGV, body_of
 
@@ -54,6 +54,18 @@ class FakeTransport:
         if reply is None:
             raise Unreachable(self.host, "lost while the command ran, which may go on: the connection was cut")
         return Completed(0, f"{reply.model_dump_json()}\n".encode(), b"")
+
+    async def stream(
+        self, argv: Sequence[str], *, timeout: float, feed: AsyncIterable[bytes] | None = None, take: Take | None = None
+    ) -> Completed:
+        """Do it at once, with all of the input."""
+        given = [piece async for piece in feed] if feed is not None else []
+        done = await self.run(argv, b"".join(given), timeout=timeout)
+        if take is None:
+            return done
+        if done.out:
+            await take(done.out)
+        return Completed(done.code, b"", done.err)
 
     async def close(self) -> None:
         """Do nothing: there is nothing to give up."""

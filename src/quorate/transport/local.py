@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from math import inf
 
 from quorate.errors import Unreachable
-from quorate.transport.contract import LEFT, Completed
+from quorate.transport.contract import LEFT, Completed, Take
 from quorate.transport.request import REPLY_LIMIT
 
 GRACE = 2.0
@@ -31,6 +31,12 @@ class LocalTransport:
     async def run(self, argv: Sequence[str], stdin: bytes = b"", *, timeout: float, reach: float = inf) -> Completed:
         """Run the command (contract.py), which begins at once. Out of time, or cancelled: its process group ends."""
         del reach
+        return await self.stream(argv, timeout=timeout, feed=_one(stdin))
+
+    async def stream(
+        self, argv: Sequence[str], *, timeout: float, feed: AsyncIterable[bytes] | None = None, take: Take | None = None
+    ) -> Completed:
+        """Run the command (contract.py)."""
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
@@ -46,9 +52,11 @@ class LocalTransport:
         except PermissionError:
             return Completed(126, b"", f"{argv[0]}: cannot be run".encode())
         try:
-            async with asyncio.timeout(timeout):
-                return await self._finish(process, stdin)
+            async with asyncio.timeout(timeout) as limit:
+                return await self._finish(process, feed, take)
         except TimeoutError:
+            if not limit.expired():
+                raise
             raise Unreachable(self._host, f"{argv[0]} did not end within {timeout:g} s") from None
         finally:
             if process.returncode is None:
@@ -58,32 +66,44 @@ class LocalTransport:
     async def close(self) -> None:
         """Do nothing: there is nothing to give up."""
 
-    async def _finish(self, process: asyncio.subprocess.Process, stdin: bytes) -> Completed:
+    async def _finish(
+        self, process: asyncio.subprocess.Process, feed: AsyncIterable[bytes] | None, take: Take | None
+    ) -> Completed:
         assert process.stdin is not None  # noqa: S101 - all three are pipes
         assert process.stdout is not None  # noqa: S101
         assert process.stderr is not None  # noqa: S101
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_feed(process.stdin, stdin))
-                out = tasks.create_task(self._read(process.stdout))
-                err = tasks.create_task(self._read(process.stderr))
+                tasks.create_task(_feed(process.stdin, feed))
+                out = tasks.create_task(self._read(process.stdout, take))
+                err = tasks.create_task(self._read(process.stderr, None))
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
         return Completed(await process.wait(), out.result(), err.result())
 
-    async def _read(self, stream: asyncio.StreamReader) -> bytes:
+    async def _read(self, stream: asyncio.StreamReader, take: Take | None) -> bytes:
         printed = bytearray()
         while chunk := await stream.read(1 << 20):
+            if take is not None:
+                await take(chunk)
+                continue
             printed += chunk
             if len(printed) > REPLY_LIMIT:
                 raise Unreachable(self._host, f"it printed more than {REPLY_LIMIT >> 20} MiB")
         return bytes(printed)
 
 
-async def _feed(stream: asyncio.StreamWriter, stdin: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended without reading
-        stream.write(stdin)
-        await stream.drain()
+async def _one(piece: bytes) -> AsyncIterator[bytes]:
+    yield piece
+
+
+async def _feed(stream: asyncio.StreamWriter, feed: AsyncIterable[bytes] | None) -> None:
+    async for piece in feed if feed is not None else _one(b""):
+        try:
+            stream.write(piece)
+            await stream.drain()
+        except (BrokenPipeError, ConnectionResetError):  # it ended without reading
+            break
     stream.close()
 
 

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import shlex
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ import asyncssh
 
 from quorate.errors import Unreachable
 from quorate.model.cloud import Cloud
-from quorate.transport.contract import LEFT, Completed
+from quorate.transport.contract import LEFT, Completed, Take
 from quorate.transport.request import REPLY_LIMIT
 from quorate.transport.ssh_failure import Client, explained
+from quorate.transport.ssh_stream import streamed
 
 KEEPALIVE_INTERVAL = 5.0
 KEEPALIVE_COUNT = 3
@@ -98,6 +99,23 @@ class SshTransport:
                             return await session.finish(stdin, self._host)
         except TimeoutError:
             raise Unreachable(self._host, self._late(session, argv, f"within {now() - started:.3g} s")) from None
+
+    async def stream(
+        self, argv: Sequence[str], *, timeout: float, feed: AsyncIterable[bytes] | None = None, take: Take | None = None
+    ) -> Completed:
+        """Run the command on a connection of its own (contract.py)."""
+        conn: asyncssh.SSHClientConnection | None = None
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                conn = await self.dial()
+                return await streamed(self._host, conn, self._command(argv, timeout), feed, take)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Unreachable(self._host, f"{argv[0]} did not end within {timeout:g} s") from None
+        finally:
+            if conn is not None:
+                conn.abort()
 
     async def dial(self, *, keepalive: float = KEEPALIVE_INTERVAL) -> asyncssh.SSHClientConnection:
         """Open a connection that is the caller's own, to close it and to limit the time. Raises Unreachable.

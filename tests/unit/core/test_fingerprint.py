@@ -4,8 +4,9 @@ from typing import Any
 
 from quorate.core.observed import Answer, HostSeen, PathSeen, UnitSeen, Unknown, World
 from quorate.core.plan import Plan
-from quorate.core.planner import make_plan, review, with_drift
+from quorate.core.planner import make_plan
 from quorate.core.resource import File
+from quorate.core.review import review, with_drift
 from quorate.core.system import AnySystem, Site, site_of
 from quorate.core.verdict import Level
 from worlds.clouds import NO_SECRETS, cloud, site, stamp

@@ -17,7 +17,8 @@ from quorate.core.fault import Hit, Loss
 from quorate.core.node import drain_plan, replace_plan, undrain_plan
 from quorate.core.observed import HostSeen, Unknown
 from quorate.core.plan import Plan, Step, Wave
-from quorate.core.planner import Review, as_seen, make_plan
+from quorate.core.planner import make_plan
+from quorate.core.review import Review, as_seen
 from quorate.core.system import AnySystem, Site, Withdrawal
 from quorate.core.verdict import Judgement, ok
 from worlds.clouds import NO_SECRETS, hosts, in_place, nothing_there, site

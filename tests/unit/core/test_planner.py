@@ -10,8 +10,9 @@ from quorate.core.delta import inputs_digest
 from quorate.core.drill import Drills, Process
 from quorate.core.observed import Absent, HostSeen, Unknown, World
 from quorate.core.plan import Plan
-from quorate.core.planner import judge, make_plan, views_of
+from quorate.core.planner import make_plan
 from quorate.core.resource import File, Unit
+from quorate.core.review import judge, views_of
 from quorate.core.system import AnySystem, Blocked, Site, System
 from quorate.core.verdict import Level
 from worlds.clouds import NO_SECRETS, hosts, in_place, nothing_there, site, unit_seen

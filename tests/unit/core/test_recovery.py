@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from quorate.core.observed import Absent, HostSeen, Unknown
-from quorate.core.planner import judge, make_plan, views_of
+from quorate.core.planner import make_plan
 from quorate.core.recovery import Do, Done, Next, Stop, Wait, following
+from quorate.core.review import judge, views_of
 from quorate.core.system import AnySystem, Blocked, Terms, enabled
 from worlds.clouds import NO_SECRETS, site
 from worlds.systems import made, settled, start_one_by_one

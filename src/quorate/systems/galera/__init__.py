@@ -4,6 +4,7 @@
 - `probe.py`: how a member is looked at, and what to make of the answers
 - `form.py`: how the cluster comes into being and grows, and when that is refused
 - `position.py`, `recover.py`: which evidence says who may be first when nobody is left, and what follows
+- `backup.py`: what of it only a backup brings back, and how
 - `templates/`: MariaDB's settings, the unit's drop-in, and the health service that the proxy asks (port 9200)
 
 Others ask for a database by a claim on `database`: a database of that name, and an account of the same name that may
@@ -13,6 +14,7 @@ do everything in it from the management network, with the claim's secret as its 
 from __future__ import annotations
 
 from quorate.core.system import Function, Kept, System
+from quorate.systems.galera.backup import backups, holders
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
 from quorate.systems.galera.drills import DRILLS, stands
 from quorate.systems.galera.form import SETTLE, form, occupied
@@ -45,4 +47,6 @@ SYSTEM: System[Galera, View] = System(
     drills=DRILLS,
     keeps=(Kept("committed rows", on="all"),),
     stands=stands,
+    backups=backups,
+    holders=holders,
 )

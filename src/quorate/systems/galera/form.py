@@ -280,7 +280,7 @@ def _create(name: str, host: str, secret: str) -> str:
 
 
 def evidence_of(host: str, what: Stand, view: View | Unknown) -> str:
-    """Say in words what was seen of a controller."""
+    """What was seen of a controller that decides whether a cluster may be formed, in words."""
     if isinstance(view, Unknown):
         return f"{host}: not seen: {view.why}"
     said = [what.value, f"{UNIT} {view.unit.why if isinstance(view.unit, Unknown) else view.unit}"]

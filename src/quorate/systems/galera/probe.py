@@ -17,10 +17,11 @@ from quorate.systems.galera.config import HEALTH_PORT, MARK, UNIT, Galera
 from quorate.systems.galera.position import Position, read_position
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
+SOCKET = "/run/mysqld/mysqld.sock"
 CLIENT = (
     "mariadb",
     "--no-defaults",
-    "--socket=/run/mysqld/mysqld.sock",
+    f"--socket={SOCKET}",
     "--user=root",
     "--skip-column-names",
     "--batch",

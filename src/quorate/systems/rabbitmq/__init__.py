@@ -15,6 +15,7 @@ claim's secret as its password.
 from __future__ import annotations
 
 from quorate.core.system import Function, Kept, System
+from quorate.systems.rabbitmq.backup import backups, holders
 from quorate.systems.rabbitmq.config import RabbitSpec, endpoints, resources, secrets, warnings
 from quorate.systems.rabbitmq.drain import drain
 from quorate.systems.rabbitmq.drills import DRILLS
@@ -47,4 +48,6 @@ SYSTEM: System[RabbitSpec, View] = System(
     ),
     drills=DRILLS,
     keeps=(Kept("confirmed messages", on="majority"),),
+    backups=backups,
+    holders=holders,
 )

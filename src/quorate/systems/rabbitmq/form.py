@@ -183,7 +183,7 @@ def occupied(_spec: RabbitSpec, _site: Site, views: Mapping[str, View | Unknown]
 
 
 def evidence_of(host: str, what: Stand, view: View | Unknown) -> str:
-    """Say in words what was seen of a controller."""
+    """What was seen of a controller that decides whether a cluster may be formed, in words."""
     if isinstance(view, Unknown):
         return f"{host}: not seen: {view.why}"
     unit = view.unit.why if isinstance(view.unit, Unknown) else view.unit
