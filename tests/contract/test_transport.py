@@ -9,14 +9,12 @@ import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from transport_sshd import Sshd, pidfd, sshd_in, wait_until_ended, writes_its_pid
-from transport_ways import RUN, ElsewhereOverSsh, InMemory, OnDisk, Way
+from transport_ways import ElsewhereOverSsh, InMemory, OnDisk, Way
 
-from quorate.core.act import Install, MakeDirectory, RemoveFile, Restore, Run, SetSysctl
-from quorate.core.kept import HostKept, Lies, PathKept
+from quorate.core.act import Install, MakeDirectory, RemoveFile, Run, SetSysctl
 from quorate.core.observed import Absent, Answer, PackageSeen, PathSeen, SysctlSeen, Unknown
 from quorate.core.resource import Directory, File, Package, Resource, Sysctl
 from quorate.core.system import Question
@@ -24,7 +22,6 @@ from quorate.errors import Refused, Unreachable
 from quorate.transport.contract import Completed
 from quorate.transport.fake import FakeHost, FakePath, FakeTransport
 from quorate.transport.local import LocalTransport
-from quorate.transport.remote.ledger import KEEPS
 from quorate.transport.remote.program import ENVIRONMENT
 
 SPEAK = ("sh", "-c", "echo out; echo err >&2; exit 3")
@@ -278,78 +275,6 @@ async def test_a_file_that_goes_is_kept_and_going_again_changes_nothing(leased: 
     assert "is not a file and is left alone" in results[2].note
     assert leased.door.backup(path) == "first"
     assert (await leased.observe(File(path, ""))).resources[f"file:{path}"] == Absent()
-
-
-def restore(kept: HostKept, number: int = 0, **changes: Any) -> Restore:
-    """Undo all that was done to the path which the first run wrote first."""
-    run = kept.runs[0]
-    record = [one for one in run.records if isinstance(one, PathKept)][number]
-    return Restore(path=record.path, run=run.run, found=kept.now[record.path], before=record.before, **changes)
-
-
-async def test_a_run_tells_what_it_changed_and_what_was_there_before(leased: Way) -> None:
-    await leased.done(leased.file("here", "old\n"), run="run-0")
-    await leased.done(leased.file("here", "new\n", mode=0o644), leased.file("there", "x"))
-    kept = await leased.kept(RUN)
-    assert [(run.run, run.verb, run.changes, len(run.records)) for run in kept.runs] == [
-        ("run-0", "apply", kept.runs[0].changes, 0),
-        (RUN, "apply", 2, 2),
-    ]
-    here, there = (one for one in kept.runs[1].records if isinstance(one, PathKept))
-    assert (here.before.kind, here.before.mode, here.after.mode) == ("file", 0o640, 0o644)
-    assert there.before == Lies(kind="absent")
-    assert kept.now == {here.path: here.after, there.path: there.after}
-    assert (kept.were, kept.texts) == ({here.path: "old\n"}, {here.path: "new\n", there.path: "x"})
-    assert not kept.damaged
-    assert (await leased.kept(None)).now == {}
-
-
-async def test_what_a_run_did_can_be_undone_and_that_again(leased: Way) -> None:
-    await leased.done(leased.file("here", "old\n"), run="run-0")
-    await leased.done(leased.file("here", "new\n", mode=0o600), leased.file("there", "x"))
-    kept = await leased.kept(RUN)
-    undone = replace_runs(kept, RUN)
-    await leased.done(restore(undone), restore(undone, 1), run="run-2", about={"verb": "rollback", "undoes": RUN})
-    seen = await leased.observe(File(leased.path("here"), ""), File(leased.path("there"), ""))
-    here = seen.resources[f"file:{leased.path('here')}"]
-    assert isinstance(here, PathSeen)
-    assert (here.text, here.mode) == ("old\n", 0o640)
-    assert seen.resources[f"file:{leased.path('there')}"] == Absent()
-    again = replace_runs(await leased.kept("run-2"), "run-2")
-    await leased.done(restore(again), restore(again, 1), run="run-3")
-    assert (await leased.kept("run-3")).texts == {leased.path("here"): "new\n", leased.path("there"): "x"}
-
-
-def replace_runs(kept: HostKept, first: str) -> HostKept:
-    """Leave out the runs before this one."""
-    return kept.model_copy(update={"runs": tuple(run for run in kept.runs if run.began >= first)})
-
-
-async def test_what_somebody_changed_meanwhile_is_left_alone(leased: Way) -> None:
-    await leased.done(leased.file("here", "x"))
-    act = restore(replace_runs(await leased.kept(RUN), RUN), -1)
-    await leased.done(leased.file("here", "somebody's"), run="run-2")
-    (result,) = await leased.done(act, run="run-3")
-    assert not result.ok
-    assert "is not as it was when this was planned" in result.note
-    assert (await leased.kept("run-2")).texts[leased.path("here")] == "somebody's"
-
-
-async def test_a_directory_is_taken_back_too(leased: Way) -> None:
-    made = MakeDirectory(path=leased.path("made"), mode=0o700, owner="root", group="root")
-    await leased.done(made)
-    kept = replace_runs(await leased.kept(RUN), RUN)
-    assert kept.holds[made.path] == ()
-    await leased.done(restore(kept, -1), run="run-2")
-    assert (await leased.kept(RUN)).now[made.path] == Lies(kind="absent")
-
-
-async def test_the_oldest_runs_are_forgotten(leased: Way) -> None:
-    for number in range(KEEPS + 2):
-        await leased.done(leased.file("here", f"{number}"), run=f"run-{number:02}")
-    kept = await leased.kept(None)
-    assert len(kept.runs) == KEEPS
-    assert (kept.forgotten, kept.runs[0].run) == ("run-01", "run-02")
 
 
 async def test_acts_stop_at_the_first_that_fails(leased: Way) -> None:
