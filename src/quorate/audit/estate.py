@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from quorate.audit.node import Node, Place
 
-_VERSION = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")
+_VERSION = re.compile(r"(?:\d+:)?(\d{1,9}(?:\.\d{1,9})*)(?!\d)")
 
 
 @dataclass(frozen=True)

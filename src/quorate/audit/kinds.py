@@ -16,8 +16,8 @@ from quorate.audit.node import Node, Place
 _STAR = re.escape("*")
 LONGEST = 10_000
 """Characters of a line: nothing that people write has longer ones, and some expressions go over a line often."""
-_ENDLESS = re.compile(r"[0-9]{300}")
-"""Digits of a number that stays finite as a float, and that int() takes (4300, sys.int_info)."""
+_ENDLESS = re.compile(r"\d{150}")
+"""Digits of a number that int() does not take (4300, sys.int_info), or whose product with another is no float."""
 Reader = Callable[[str, Callable[[int], Place]], Iterable[Node]]
 """Reads a text into statements; the second argument makes the place of a line. Raises Unreadable."""
 
@@ -90,7 +90,7 @@ def read(text: Text, kind: Kind) -> Document | Unread:
         if len(line) > LONGEST and not kind.one_line:
             return Unread(at(number), f"the line has more than {LONGEST} characters")
     if endless := _ENDLESS.search(text.body):
-        return Unread(at(text.body.count("\n", 0, endless.start()) + 1), "a number has 300 digits or more")
+        return Unread(at(text.body.count("\n", 0, endless.start()) + 1), "a number has 150 digits or more")
     try:
         return Document(kind.name, text, Node(("",), at(0), tuple(kind.read(text.body, at))))
     except Unreadable as error:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Iterator
 
 from quorate.audit.kinds import Kind, Unreadable
@@ -18,15 +19,16 @@ COMPUTED = "="
 def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
     """Read settings: a dictionary's keys and a list's items are inside. What depends on a condition is left out."""
     try:
-        tree = ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python thinks of it is the operator's business, not ours
+            tree = ast.parse(text)
+        yield from _statements(tree.body, at)
     except SyntaxError as error:
         raise Unreadable(error.lineno or 0, f"no Python: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise Unreadable(0, f"no Python: {type(error).__name__}") from None
-    try:
-        yield from _statements(tree.body, at)
     except RecursionError:
         raise Unreadable(0, "too deeply nested") from None
+    except (ValueError, MemoryError) as error:  # of a whole number of many digits, in base 16, too
+        raise Unreadable(0, f"no Python: {type(error).__name__}") from None
 
 
 def _statements(body: list[ast.stmt], at: Callable[[int], Place]) -> Iterator[Node]:
