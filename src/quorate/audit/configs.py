@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -76,6 +77,7 @@ class Config:
             return None
 
 
+@lru_cache(maxsize=64)
 def configs(estate: Estate, *kinds: str) -> tuple[Config, ...]:
     """Every program's configuration: by machine, kind and folder, since containers have a folder each."""
     found: dict[tuple[str, str, str], list[Node]] = {}

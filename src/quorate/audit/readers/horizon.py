@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from quorate.audit.kinds import Kind, Unreadable
 from quorate.audit.node import Node, Place
+from quorate.audit.tree import DEEPEST
 
 COMPUTED = "="
 """Second word of a setting that is no literal; the third is its expression."""
@@ -23,6 +24,8 @@ def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
             warnings.simplefilter("ignore")  # what Python thinks of it is the operator's business, not ours
             tree = ast.parse(text)
         yield from _statements(tree.body, at)
+    except Unreadable:
+        raise
     except SyntaxError as error:
         raise Unreadable(error.lineno or 0, f"no Python: {error.msg}") from None
     except RecursionError:
@@ -49,12 +52,14 @@ def _assigned(target: ast.expr, value: ast.expr, at: Callable[[int], Place]) -> 
     """`NAME = value`, or `NAME["key"]["key"] = value`, which is a key inside."""
     keys: list[str] = []
     while isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-        keys.insert(0, str(target.slice.value))
+        keys.append(str(target.slice.value))
         target = target.value
+    if len(keys) > DEEPEST:
+        raise Unreadable(target.lineno, f"more than {DEEPEST} keys lie in each other")
     if isinstance(target, ast.Name):
-        *above, last = (target.id, *keys)
+        last, *above = (*keys, target.id)
         node = _node(last, value, at)
-        for name in reversed(above):
+        for name in above:
             node = Node((name,), node.place, (node,))
         yield node
 
@@ -86,6 +91,6 @@ KINDS = (
             "horizon/*local_settings",
         ),
         read,
-        r"^[A-Z_]+(\[.*\])?\s*(:[^=]*)?=",
+        r"^[A-Z_]+(\[.*\])?[ \t]*(:[^=\n]*)?=",
     ),
 )
