@@ -11,7 +11,7 @@ help:
 	@echo "make docs    write the generated pages of docs/reference again"
 	@echo "make bench   convergence side by side with ansible-core (root)"
 	@echo "make conformance   the published tests of seven memcached clients, through the balancer (root)"
-	@echo "make fuzz    two fuzzers against the balancer, MINUTES=30 of each, side by side"
+	@echo "make fuzz    two fuzzers against the balancer and the audit, MINUTES=30 of each, side by side"
 	@echo "make lock    resolve the dependencies again into requirements.lock"
 
 demo: .venv/.ready packages

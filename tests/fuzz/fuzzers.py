@@ -16,25 +16,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-if TYPE_CHECKING:
-    from fuzz.targets import Target
+from fuzz.targets import TARGETS, Property, property_of
 
 HANG = 20
 """Seconds after which an input counts as one that hangs."""
 MEMORY = 2048
-"""MiB that a fuzzer may take: beyond, an input made the balancer keep too much."""
+"""MiB that a fuzzer may take: beyond, an input made the program keep too much."""
 A_ROUND = 2000
 """Inputs of one search of hypothesis; the next begins anew, with another seed."""
-
-
-def target_of(name: str) -> Target:
-    """Import what is fuzzed; late, so that the guided fuzzer sees it being loaded."""
-    found: Target = importlib.import_module("fuzz.targets").TARGETS[name]
-    return found
 
 
 @contextlib.contextmanager
@@ -54,7 +47,7 @@ def ended_in_time() -> Iterator[None]:
 
 
 def search(
-    target: Target, examples: int, number: int, counted: Callable[[bytes], object] = len, *, shrink: bool = True
+    target: Property, examples: int, number: int, counted: Callable[[bytes], object] = len, *, shrink: bool = True
 ) -> None:
     """Let hypothesis look for an input that breaks the property; raises what the first one, made small, raises."""
 
@@ -79,7 +72,7 @@ def search(
 def hypothesis(name: str, seconds: float, folder: Path) -> int:
     """Search again and again until the time is over, or something is found."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY << 20, MEMORY << 20))
-    target = target_of(name)
+    target = property_of(name)
     until = time.monotonic() + seconds
     executions = 0
     last = b""
@@ -107,8 +100,8 @@ def hypothesis(name: str, seconds: float, folder: Path) -> int:
 def guided(name: str, seconds: float, folder: Path) -> int:
     """Let libFuzzer look, beginning with the seeds and with what it found worth keeping before. Does not return."""
     atheris: Any = importlib.import_module("atheris")
-    with atheris.instrument_imports(include=["quorate.balancer"]):
-        target = target_of(name)
+    with atheris.instrument_imports(include=list(TARGETS[name].code)):
+        target = property_of(name)
     corpus = folder / "corpus"
     corpus.mkdir(exist_ok=True)
     for data in target.seeds():
@@ -128,7 +121,7 @@ def guided(name: str, seconds: float, folder: Path) -> int:
 def once(name: str, file: Path) -> int:
     """Run one input; raises what it raises."""
     with ended_in_time():
-        target_of(name).check(file.read_bytes())
+        property_of(name).check(file.read_bytes())
     sys.stdout.write(f"{file}: every property holds\n")
     return 0
 

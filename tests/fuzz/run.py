@@ -1,9 +1,10 @@
-"""Fuzz the balancer: `python -m fuzz.run [--minutes 30] [--target NAME …] [--fuzzer guided|hypothesis …]`.
+"""Fuzz what reads others' bytes: `python -m fuzz.run [--minutes 30] [--target NAME …] [--fuzzer guided|hypothesis …]`.
 
-Two fuzzers side by side, each for so many minutes, which its targets share (targets.py): hypothesis with structured
-inputs, and libFuzzer (atheris) led by what code an input reaches. A line for each target: executions, the edges that
-were covered (guided only), findings. Inputs, logs and findings lie in build/fuzz. Exit code 1 and the file's name if an
-input breaks a property; `--reproduce TARGET FILE` runs such a file again. A finding becomes a test in test_found.py.
+That is the balancer, and the audit with the archives that it is given. Two fuzzers side by side, each for so many
+minutes, which its targets share (targets.py): hypothesis with structured inputs, and libFuzzer (atheris) led by what
+code an input reaches. A line for each target: executions, the edges that were covered (guided only), findings. Inputs,
+logs and findings lie in build/fuzz. Exit code 1 and the file's name if an input breaks a property; `--reproduce TARGET
+FILE` runs such a file again. A finding becomes a test in test_found.py.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuzz.targets import TARGETS
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build/fuzz"
 FUZZERS = ("guided", "hypothesis")
-SHARES = {"client": 0.4, "server": 0.4, "config": 0.1, "handover": 0.05, "register": 0.05}
-"""Of the time, by target."""
 GRACE = 120.0
 """Seconds more than asked for, after which a fuzzer itself hangs."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one fuzzer did with one target. `covered`: edges of the balancer's code, if the fuzzer counts them."""
+    """What one fuzzer did with one target. `covered`: edges of the target's code, if the fuzzer counts them."""
 
     fuzzer: str
     target: str
@@ -80,7 +81,7 @@ def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0, help="of each fuzzer")
-    parser.add_argument("--target", nargs="+", choices=list(SHARES), default=list(SHARES))
+    parser.add_argument("--target", nargs="+", choices=list(TARGETS), default=list(TARGETS))
     parser.add_argument("--fuzzer", nargs="+", choices=FUZZERS, default=list(FUZZERS))
     parser.add_argument("--reproduce", nargs=2, metavar=("TARGET", "FILE"), help="run one input")
     return parser.parse_args()
@@ -91,12 +92,12 @@ def main() -> int:
     asked = options()
     if asked.reproduce:
         return subprocess.call([sys.executable, "-m", "fuzz.fuzzers", "once", *asked.reproduce])
-    whole = sum(SHARES[target] for target in asked.target)
+    whole = sum(TARGETS[target].share for target in asked.target)
 
     def lane(fuzzer: str) -> list[Result]:
         results = []
         for target in asked.target:
-            results.append(measure(fuzzer, target, 60 * asked.minutes * SHARES[target] / whole))
+            results.append(measure(fuzzer, target, 60 * asked.minutes * TARGETS[target].share / whole))
             sys.stdout.write(results[-1].told())
             sys.stdout.flush()
         return results

@@ -1,67 +1,55 @@
-"""What is fuzzed: for each target the property that bytes are held to, where they come from, and how long it may be."""
+"""What is fuzzed: a row for each target, and the properties that bytes are held to.
+
+Nothing of the program is imported here: the guided fuzzer has to see it being loaded.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fuzz import answers, files, shapes, talk
+from hypothesis import strategies as st
 
 
 @dataclass(frozen=True)
-class Target:
+class Property:
     """One property. `check` raises for bytes that break it; `words` is what the guided fuzzer puts in."""
 
     check: Callable[[bytes], None]
-    strategy: shapes.Bytes
+    strategy: st.SearchStrategy[bytes]
     seeds: Callable[[], list[bytes]]
     longest: int  # bytes of an input
     words: tuple[bytes, ...] = ()
 
 
-_CLIENT_WORDS = (
-    *(
-        b"get ",
-        b"gets ",
-        b"gat 0 ",
-        b"set a 0 0 3\r\nabc\r\n",
-        b"add ",
-        b"cas ",
-        b"incr ",
-        b"touch ",
-        b"delete ",
-        b" noreply",
-    ),
-    *(b"mg ", b"ms ", b"md ", b"ma ", b"me ", b"mn\r\n", b"quit\r\n", b"stats ", b"flush_all", b"verbosity 1", b"\r\n"),
-    *(b" q", b" k", b" Oab", b" b", b" T9", b"\0", b"\x80", b" HTTP/1.1\r\n", b"99999999999999999999", b"version\r\n"),
-)
-_CONFIG_WORDS = (
-    *(
-        b"[[servers]]\n",
-        b"name = ",
-        b"address = ",
-        b'"127.0.0.1:1"',
-        b"copies = ",
-        b"[ring]\n",
-        b"kind = ",
-        b'"ketama"',
-    ),
-    *(
-        b"[timing]\n",
-        b"[limits]\n",
-        b"[metrics]\n",
-        b"listen",
-        b"[auth]\n",
-        b"[tls]\n",
-        b"hash: ",
-        b"servers:\n",
-        b"  - ",
-    ),
-)
+@dataclass(frozen=True)
+class Target:
+    """A row. `share`: of the time; `home`: the module in whose `PROPERTIES` it stands by its name.
+
+    `code`: the packages and modules whose edges lead the guided fuzzer.
+    """
+
+    share: float
+    home: str
+    code: tuple[str, ...]
+
+
+_BALANCER = ("fuzz.of_balancer", ("quorate.balancer",))
 TARGETS = {
-    "client": Target(talk.check, shapes.CLIENT, shapes.client_seeds, 1024, _CLIENT_WORDS),
-    "server": Target(answers.check, shapes.SERVER, shapes.server_seeds, 1024),
-    "config": Target(files.check_config, shapes.CONFIG, shapes.config_seeds, 2048, _CONFIG_WORDS),
-    "handover": Target(files.check_handover, shapes.HANDOVER, shapes.handover_seeds, 1024, (b"null", b"1e999", b"[[")),
-    "register": Target(files.check_register, shapes.REGISTER, shapes.register_seeds, 128, (b"1 ", b":", b"9" * 20)),
+    "client": Target(0.3, *_BALANCER),
+    "server": Target(0.3, *_BALANCER),
+    "config": Target(0.05, *_BALANCER),
+    "handover": Target(0.05, *_BALANCER),
+    "register": Target(0.05, *_BALANCER),
+    "audit": Target(0.2, "fuzz.of_audit", ("quorate.audit", "quorate.report")),
+    "archive": Target(
+        0.05, "fuzz.of_archives", ("quorate.engine.archives", "quorate.transport.remote", "tarfile", "zipfile")
+    ),
 }
+
+
+def property_of(name: str) -> Property:
+    """Import what a target is held to, and with it the program."""
+    found: Property = importlib.import_module(TARGETS[name].home).PROPERTIES[name]
+    return found

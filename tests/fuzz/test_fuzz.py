@@ -7,16 +7,19 @@ The seed is fixed: what is found here is found every time.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fuzz.fuzzers import search
-from fuzz.run import SHARES, Result, counted
-from fuzz.targets import TARGETS
+from fuzz.run import Result, counted
+from fuzz.targets import TARGETS, property_of
+from quorate.audit import judge, kinds
 from quorate.balancer import config, handover, outcome, protocol, registers, session
 from quorate.balancer.session import Client
+from quorate.engine import archives
 
 EXAMPLES = int(os.environ.get("QUORATE_EXAMPLES", "100"))
 SEED = int(os.environ.get("QUORATE_SEED", "0"))
@@ -25,13 +28,14 @@ SEED = int(os.environ.get("QUORATE_SEED", "0"))
 @pytest.mark.timeout(60 + EXAMPLES)
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_property_holds(name: str) -> None:
-    search(TARGETS[name], EXAMPLES, SEED)
+    search(property_of(name), EXAMPLES, SEED)
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_property_holds_for_the_seeds(name: str) -> None:
-    for data in TARGETS[name].seeds():
-        TARGETS[name].check(data)
+    target = property_of(name)
+    for data in target.seeds():
+        target.check(data)
 
 
 def forget(client: Client) -> None:
@@ -52,6 +56,10 @@ def forget(client: Client) -> None:
         ("register", registers, "MOST_DIGITS", 10_000),
         ("handover", handover, "_bytes", lambda text: text),
         ("config", config, "_servers", lambda *_: ()),
+        ("audit", kinds, "Unreadable", KeyError),
+        ("audit", kinds, "_ENDLESS", re.compile("[0-9]{5001}")),
+        ("audit", judge, "masked", lambda text, _: text),
+        ("archive", archives, "BROKEN", OSError),
     ],
 )
 def test_a_property_that_is_broken_is_found(
@@ -64,15 +72,14 @@ def test_a_property_that_is_broken_is_found(
 def finds(name: str) -> bool:
     """Whether an input is found that breaks a property of the target."""
     try:
-        search(TARGETS[name], 3000, 1, shrink=False)
+        search(property_of(name), 3000, 1, shrink=False)
     except Exception:  # noqa: BLE001 - a broken program may raise anything
         return True
     return False
 
 
 def test_a_target_has_its_share_of_the_time() -> None:
-    assert list(SHARES) == list(TARGETS)
-    assert sum(SHARES.values()) == pytest.approx(1.0)
+    assert sum(target.share for target in TARGETS.values()) == pytest.approx(1.0)
 
 
 def test_what_a_fuzzer_wrote_is_read() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node
@@ -43,7 +43,7 @@ class Cluster:
         """Everything that can be started, by id."""
         return {node.words[1]: node for node in self.root.all("primitive", *HOLDERS)}
 
-    @property
+    @cached_property
     def primitives(self) -> tuple[Node, ...]:
         """Resources that are started by an agent, and are no fencing devices."""
         return tuple(node for node in self.root.all("primitive") if not agent(node).startswith("stonith:"))
@@ -53,7 +53,7 @@ class Cluster:
         """Fencing devices."""
         return tuple(node for node in self.root.all("primitive") if agent(node).startswith("stonith:"))
 
-    @property
+    @cached_property
     def vips(self) -> tuple[Node, ...]:
         """Addresses that move."""
         return tuple(node for node in self.primitives if agent(node).endswith((":IPaddr2", ":IPaddr")))
@@ -97,7 +97,7 @@ def agent(primitive: Node) -> str:
     return primitive.words[2] if len(primitive.words) > 2 else ""
 
 
-def clusters(estate: Estate) -> Iterator[Cluster]:
+@lru_cache(maxsize=1)
+def clusters(estate: Estate) -> tuple[Cluster, ...]:
     """Pacemaker's configuration on every machine that has some."""
-    for host, root in estate.merged("pacemaker").items():
-        yield Cluster(host, root)
+    return tuple(Cluster(host, root) for host, root in estate.merged("pacemaker").items())

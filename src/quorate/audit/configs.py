@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import PurePosixPath
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node
@@ -76,6 +77,7 @@ class Config:
             return None
 
 
+@lru_cache(maxsize=64)
 def configs(estate: Estate, *kinds: str) -> tuple[Config, ...]:
     """Every program's configuration: by machine, kind and folder, since containers have a folder each."""
     found: dict[tuple[str, str, str], list[Node]] = {}
@@ -119,8 +121,8 @@ class Peer:
     password: str | None = None
 
 
-def peer(text: str) -> Peer:
-    """Read `[user[:password]@]host[:port]`. ValueError where the port is none."""
+def peer(text: str) -> Peer | None:
+    """Read `[user[:password]@]host[:port]`; None where the port is none."""
     account, _, place = text.rpartition("@")
     user, colon, password = account.partition(":")
     if place.startswith("["):
@@ -130,9 +132,11 @@ def peer(text: str) -> Peer:
         host, port = place, ""
     else:
         host, _, port = place.partition(":")
-    return Peer(
-        host, int(port) if port else 0, unquote(user) if account else None, unquote(password) if colon else None
-    )
+    try:
+        number = int(port or 0)
+    except ValueError:
+        return None
+    return Peer(host, number, unquote(user) if account else None, unquote(password) if colon else None)
 
 
 @dataclass(frozen=True)
@@ -145,17 +149,23 @@ class Url:
     query: dict[str, str]
 
 
-def url(text: str) -> Url | None:
-    """Read a transport_url or a database's connection; None where it is none, or is put together of other options."""
+def parts(text: str) -> SplitResult | None:
+    """Split a URL; None where it is none: one whose brackets are not around an address of IPv6, to begin with."""
     try:
-        parts = urlsplit(text)
-        peers = tuple(peer(one) for one in parts.netloc.split(",") if one)
+        return urlsplit(text)
     except ValueError:
         return None
-    if not parts.scheme or "$" in parts.netloc or "{{" in text:
+
+
+def url(text: str) -> Url | None:
+    """Read a transport_url or a database's connection; None where it is none, or is put together of other options."""
+    split = parts(text)
+    if not split or not split.scheme or "$" in split.netloc or "{{" in text:
         return None
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    return Url(parts.scheme, peers, parts.path.removeprefix("/"), query)
+    named = [peer(one) for one in split.netloc.split(",") if one]
+    peers = tuple(one for one in named if one)
+    query = {name: values[-1] for name, values in parse_qs(split.query).items()}
+    return Url(split.scheme, peers, split.path.removeprefix("/"), query) if len(peers) == len(named) else None
 
 
 def databases(config: Config) -> Iterator[tuple[Node, Url]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from quorate.audit.node import Node, Place
 
-_VERSION = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")
+_VERSION = re.compile(r"(?:\d+:)?(\d{1,9}(?:\.\d{1,9})*)(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,12 @@ class Unread:
     why: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estate:
-    """What rules look at. `versions`: of installed programs, by kind, as far as they are known."""
+    """What rules look at. `versions`: of installed programs, by kind, as far as they are known.
+
+    It is itself only: what follows from it is found out once (`functools.lru_cache`), however many rules ask.
+    """
 
     documents: tuple[Document, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -62,13 +66,7 @@ class Estate:
 
     def merged(self, kind: str) -> Mapping[str, Node]:
         """What a program reads on each machine: all its files there as one, in the order of their names."""
-        found: dict[str, list[Document]] = {}
-        for document in sorted(self.of(kind), key=lambda one: one.text.path):
-            found.setdefault(document.host, []).append(document)
-        return {
-            host: Node(("",), parts[0].place, tuple(node for part in parts for node in part.root.inside))
-            for host, parts in found.items()
-        }
+        return _merged(self, kind)
 
     def version(self, kind: str) -> tuple[int, ...] | None:
         """The version of a program; None where it is not known. An epoch and what follows the figures do not count."""
@@ -79,3 +77,14 @@ class Estate:
         """Whether a program is of this version or a later one; None where that is not known."""
         found = self.version(kind)
         return None if found is None else found >= tuple(version)
+
+
+@lru_cache(maxsize=64)
+def _merged(estate: Estate, kind: str) -> Mapping[str, Node]:
+    found: dict[str, list[Document]] = {}
+    for document in sorted(estate.of(kind), key=lambda one: one.text.path):
+        found.setdefault(document.host, []).append(document)
+    return {
+        host: Node(("",), parts[0].place, tuple(node for part in parts for node in part.root.inside))
+        for host, parts in found.items()
+    }

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from quorate.audit import readers
 from quorate.audit.estate import Document, Text, Unread
@@ -16,8 +17,10 @@ from quorate.audit.node import Node, Place
 _STAR = re.escape("*")
 LONGEST = 10_000
 """Characters of a line: nothing that people write has longer ones, and some expressions go over a line often."""
-_ENDLESS = re.compile(r"[0-9]{300}")
-"""Digits of a number that stays finite as a float, and that int() takes (4300, sys.int_info)."""
+MOST = 20_000
+"""Statements of a file, likewise: some rules go over all of them for each of them."""
+_ENDLESS = re.compile(r"\d{150}")
+"""Digits of a number that int() does not take (4300, sys.int_info), or whose product with another is no float."""
 Reader = Callable[[str, Callable[[int], Place]], Iterable[Node]]
 """Reads a text into statements; the second argument makes the place of a line. Raises Unreadable."""
 
@@ -37,7 +40,7 @@ class Kind:
 
     `paths`: endings of paths, with `*` within one name; the more of a path it says, the sooner it is asked; `looks`:
     what a text of that kind has in it (a regular expression), where a name says too little; "" accepts any. `one_line`:
-    it may all stand in one line, as what programs write.
+    it may all stand in one line, and be of any size, as what programs write.
     """
 
     name: str
@@ -90,8 +93,11 @@ def read(text: Text, kind: Kind) -> Document | Unread:
         if len(line) > LONGEST and not kind.one_line:
             return Unread(at(number), f"the line has more than {LONGEST} characters")
     if endless := _ENDLESS.search(text.body):
-        return Unread(at(text.body.count("\n", 0, endless.start()) + 1), "a number has 300 digits or more")
+        return Unread(at(text.body.count("\n", 0, endless.start()) + 1), "a number has 150 digits or more")
     try:
-        return Document(kind.name, text, Node(("",), at(0), tuple(kind.read(text.body, at))))
+        root = Node(("",), at(0), tuple(kind.read(text.body, at)))
     except Unreadable as error:
         return Unread(at(error.line), error.why)
+    if not kind.one_line and next(islice(root.walk(), MOST, None), None):
+        return Unread(at(0), f"it has more than {MOST} statements")
+    return Document(kind.name, text, root)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from quorate.audit import vrrp
 from quorate.audit.cluster import clusters, said, setting
 from quorate.audit.configs import Peer
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node
-from quorate.audit.proxies import Address, Section, sections, targets
+from quorate.audit.proxies import Address, Section, led_to, sections
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,15 @@ class Listener:
         return self.at.port == place.port and (self.at.anywhere or self.at.host == place.host)
 
 
-def listeners(estate: Estate) -> Iterator[Listener]:
+@lru_cache(maxsize=1)
+def listeners(estate: Estate) -> tuple[Listener, ...]:
     """Every place where a HAProxy listens."""
-    every = tuple(sections(estate))
-    for section in every:
-        wanted = targets(section)
-        behind = [one for one in every if one.host == section.host and one.name in wanted] or [section]
+    return tuple(_listeners(estate))
+
+
+def _listeners(estate: Estate) -> Iterator[Listener]:
+    for section in sections(estate):
+        behind = led_to(estate, section) or [section]
         servers = tuple(Peer(server.address.host, server.address.port or 0) for one in behind for server in one.servers)
         waits = {"client": section.time("client"), "server": _least(behind)}
         timeouts = {name: time / 1000 for name, time in waits.items() if time is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True, order=True)
@@ -45,7 +46,16 @@ class Node:
 
     def all(self, *names: str) -> tuple[Node, ...]:
         """Those directly inside that have one of these names."""
-        return tuple(node for node in self.inside if node.name in names)
+        places = [place for name in names for place in self._places.get(name, ())]
+        return tuple(self.inside[place] for place in (sorted(places) if len(names) > 1 else places))
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        """Where each name is inside: rules ask for names again and again."""
+        found: dict[str, list[int]] = {}
+        for place, node in enumerate(self.inside):
+            found.setdefault(node.name, []).append(place)
+        return found
 
     def last(self, *path: str) -> Node | None:
         """The one that counts where the same is said several times: the last one, down a path of names.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node, Place
@@ -130,7 +131,7 @@ class Section:
         node = self.said("timeout", what)
         return milliseconds(node.words[2]) if node and len(node.words) > 2 else None
 
-    @property
+    @cached_property
     def binds(self) -> tuple[tuple[Address, Node], ...]:
         """Where it listens, each with its line."""
         nodes = [(words, node) for node in self.node.all("bind") for words in node.words[1:2]]
@@ -139,7 +140,7 @@ class Section:
         parts = [(part, node) for words, node in nodes for part in words.split(",")]
         return tuple((found, node) for part, node in parts if (found := address(part)))
 
-    @property
+    @cached_property
     def servers(self) -> tuple[Server, ...]:
         """Its servers that are in use."""
         common = [
@@ -153,6 +154,18 @@ class Section:
                 found.append(Server(node, (*common, *node.words[3:])))
         return tuple(server for server in found if not server.has("disabled"))
 
+    @cached_property
+    def targets(self) -> dict[str, Node]:
+        """The backends that it leads to, by name, with the line; names that depend on a request are left out."""
+        found = {}
+        for node in self.node.all("default_backend", "use_backend"):
+            if len(node.words) > 1 and "%" not in node.words[1]:
+                found[node.words[1]] = node
+        if self.node.name != "backend" and not self.node.all("default_backend"):
+            common = self.said("default_backend")
+            found |= {common.words[1]: common} if common and len(common.words) > 1 else {}
+        return found
+
     @property
     def active(self) -> tuple[Server, ...]:
         """Servers that get connections while all are well."""
@@ -163,8 +176,13 @@ def _rest(node: Node) -> tuple[str, ...]:
     return node.words[1:]
 
 
-def sections(estate: Estate) -> Iterator[Section]:
+@lru_cache(maxsize=1)
+def sections(estate: Estate) -> tuple[Section, ...]:
     """Every section of every machine, in the order in which HAProxy reads them."""
+    return tuple(_sections(estate))
+
+
+def _sections(estate: Estate) -> Iterator[Section]:
     for host, root in estate.merged("haproxy").items():
         named: dict[str, Node] = {}
         defaults: Node | None = None
@@ -194,7 +212,7 @@ class Way:
         """Where one gets in, each with its line."""
         return tuple(bind for door in self.doors for bind in door.binds)
 
-    @property
+    @cached_property
     def ports(self) -> frozenset[int]:
         """At which ports clients come."""
         return frozenset(found.port for found, _ in self.entrances if found.port)
@@ -209,26 +227,35 @@ class Way:
 
         Of a port that anybody may use, both.
         """
-        theirs = {server.address.port for server in self.section.servers}
-        return port in (theirs - {None} or self.ports) and (port not in ANYBODY_S or port in self.ports)
+        return port in (self._theirs or self.ports) and (port not in ANYBODY_S or port in self.ports)
+
+    @cached_property
+    def _theirs(self) -> set[int | None]:
+        return {server.address.port for server in self.section.servers} - {None}
 
 
-def ways(estate: Estate) -> Iterator[Way]:
+@lru_cache(maxsize=1)
+def ways(estate: Estate) -> tuple[Way, ...]:
     """Every section that has servers, with all that lead to it."""
-    everything = tuple(sections(estate))
-    for section in everything:
-        if section.servers:
-            leading = [one for one in everything if one.host == section.host and section.name in targets(one)]
-            yield Way(section, tuple(one for one in (section, *leading) if one.binds))
+    leading: dict[int, list[Section]] = {}
+    for section in sections(estate):
+        for led in led_to(estate, section):
+            leading.setdefault(id(led), []).append(section)
+    return tuple(
+        Way(section, tuple(one for one in (section, *leading.get(id(section), ())) if one.binds))
+        for section in sections(estate)
+        if section.servers
+    )
 
 
-def targets(section: Section) -> dict[str, Node]:
-    """The backends that a section leads to, by name, with the line; names that depend on a request are left out."""
-    found = {}
-    for node in section.node.all("default_backend", "use_backend"):
-        if len(node.words) > 1 and "%" not in node.words[1]:
-            found[node.words[1]] = node
-    if section.node.name != "backend" and "default_backend" not in {node.name for node in section.node.inside}:
-        common = section.said("default_backend")
-        found |= {common.words[1]: common} if common and len(common.words) > 1 else {}
-    return found
+def led_to(estate: Estate, section: Section) -> list[Section]:
+    """The sections to whose servers it leads, as far as they are there."""
+    named = _named(estate)
+    return [named[section.host, name] for name in section.targets if (section.host, name) in named]
+
+
+@lru_cache(maxsize=1)
+def _named(estate: Estate) -> Mapping[tuple[str, str], Section]:
+    """What a name of a backend means on a machine: the first of that name, since HAProxy takes no second one."""
+    several = [one for one in sections(estate) if one.node.name != "frontend"]
+    return {(one.host, one.name): one for one in reversed(several)}

@@ -35,7 +35,7 @@ _BESIDE = re.compile(
     r"(?:add_user|change_password|authenticate_user)\s+\S+)\s+[(\"']*(?:[\w.-]+:(?=\S))?)(?P<secret>[^\s\"';)]+)"
 )
 _ATTACHED = re.compile(r"(?P<head>\b(?:mysql|mariadb)[\w-]*\s(?:.*?\s)?-p)(?P<secret>[^\s\"';]+)")
-_ADDRESS = re.compile(r"(?P<head>(?:://|[,])[^:/@\s,]*:)(?P<secret>[^@\s/]+)(?=@)")
+_ADDRESS = re.compile(r"(?P<head>(?:://|[,])[^:/@\s,]*:)(?P<secret>[^@\s/]++)(?=@)")
 _PATTERNS = (_ADDRESS, _ASSIGNED, _BESIDE, _ATTACHED)
 
 

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node
@@ -23,6 +24,8 @@ class Instance:
     host: str
     file: Node
     """All that keepalived reads there."""
+    includes: bool = False
+    """Whether that names further files, which may not have been seen."""
 
     @property
     def name(self) -> str:
@@ -44,13 +47,13 @@ class Instance:
         """The version of VRRP that it speaks; 2 where nobody said."""
         return self.node.get("version") or self.file.get("global_defs", "vrrp_version", default="2")
 
-    @property
+    @cached_property
     def vips(self) -> frozenset[str]:
         """The addresses that it moves."""
         blocks = self.node.all("virtual_ipaddress", "virtual_ipaddress_excluded")
         return frozenset(one.name.partition("/")[0] for block in blocks for one in block.inside if _known(one))
 
-    @property
+    @cached_property
     def networks(self) -> frozenset[str]:
         """The networks of its addresses, as far as their masks are said."""
         entries = [one.name for block in self.node.all("virtual_ipaddress") for one in block.inside if "/" in one.name]
@@ -105,13 +108,20 @@ def _members(group: Node) -> set[str]:
     return {one.name for block in group.all("group") for one in block.inside}
 
 
+@lru_cache(maxsize=1)
 def instances(estate: Estate) -> tuple[Instance, ...]:
     """Every instance of every machine."""
     return tuple(
-        Instance(node, host, root)
+        Instance(node, host, root, more)
         for host, root in estate.merged("keepalived").items()
+        for more in (includes(root),)
         for node in root.all("vrrp_instance")
     )
+
+
+def includes(file: Node) -> bool:
+    """Whether all that keepalived reads on a machine names further files."""
+    return any(node.name.startswith("include") for node in file.walk())
 
 
 def peers(estate: Estate) -> Iterator[tuple[Instance, ...]]:

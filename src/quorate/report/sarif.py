@@ -73,7 +73,7 @@ def _uri(place: Place) -> str:
     if place.path.startswith("ssh://"):
         return place.path
     if place.path.startswith("/"):
-        return f"file://{quote(place.host)}{path}" if place.host else f"file://{path}"
+        return f"file://{quote(place.host, errors='replace')}{path}" if place.host else f"file://{path}"
     return path
 
 

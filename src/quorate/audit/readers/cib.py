@@ -120,7 +120,8 @@ def _references(node: Node) -> Iterator[Node]:
         if chosen.name == "resource_set":
             role = chosen.get("role") or chosen.get("action")
             for one in chosen.all("resource_ref"):
-                yield Node(("rsc", *(word for word in (one.get("id"), role) if word)), one.place)
+                if one.get("id"):
+                    yield Node(("rsc", one.get("id"), role) if role else ("rsc", one.get("id")), one.place)
 
 
 KINDS = (

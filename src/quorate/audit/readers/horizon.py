@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Iterator
 
 from quorate.audit.kinds import Kind, Unreadable
 from quorate.audit.node import Node, Place
+from quorate.audit.tree import DEEPEST
 
 COMPUTED = "="
 """Second word of a setting that is no literal; the third is its expression."""
@@ -18,15 +20,18 @@ COMPUTED = "="
 def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
     """Read settings: a dictionary's keys and a list's items are inside. What depends on a condition is left out."""
     try:
-        tree = ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python thinks of it is the operator's business, not ours
+            tree = ast.parse(text)
+        yield from _statements(tree.body, at)
+    except Unreadable:
+        raise
     except SyntaxError as error:
         raise Unreadable(error.lineno or 0, f"no Python: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise Unreadable(0, f"no Python: {type(error).__name__}") from None
-    try:
-        yield from _statements(tree.body, at)
     except RecursionError:
         raise Unreadable(0, "too deeply nested") from None
+    except (ValueError, MemoryError) as error:  # of a whole number of many digits, in base 16, too
+        raise Unreadable(0, f"no Python: {type(error).__name__}") from None
 
 
 def _statements(body: list[ast.stmt], at: Callable[[int], Place]) -> Iterator[Node]:
@@ -47,12 +52,14 @@ def _assigned(target: ast.expr, value: ast.expr, at: Callable[[int], Place]) -> 
     """`NAME = value`, or `NAME["key"]["key"] = value`, which is a key inside."""
     keys: list[str] = []
     while isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-        keys.insert(0, str(target.slice.value))
+        keys.append(str(target.slice.value))
         target = target.value
+    if len(keys) > DEEPEST:
+        raise Unreadable(target.lineno, f"more than {DEEPEST} keys lie in each other")
     if isinstance(target, ast.Name):
-        *above, last = (target.id, *keys)
+        last, *above = (*keys, target.id)
         node = _node(last, value, at)
-        for name in reversed(above):
+        for name in above:
             node = Node((name,), node.place, (node,))
         yield node
 
@@ -84,6 +91,6 @@ KINDS = (
             "horizon/*local_settings",
         ),
         read,
-        r"^[A-Z_]+(\[.*\])?\s*(:[^=]*)?=",
+        r"^[A-Z_]+(\[.*\])?[ \t]*(:[^=\n]*)?=",
     ),
 )

@@ -32,6 +32,7 @@ def paste(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
 
 def _read(text: str, at: Callable[[int], Place], *, indented_comments: bool) -> Iterator[Node]:
     head, inside, open_ = Node((FIRST,), at(0)), list[Node](), False
+    more: list[Node] = []  # lines that continue the last value
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         bare = line.strip()
         comment = bare.startswith(("#", ";")) and (indented_comments or not line[0].isspace())
@@ -40,27 +41,33 @@ def _read(text: str, at: Callable[[int], Place], *, indented_comments: bool) -> 
         elif line[0] in " \t":
             if not open_:
                 raise Unreadable(number, f"{shown(bare)!r} is indented, and there is no value above that it continues")
-            inside[-1] = _continued(inside[-1], bare, at(number))
+            more.append(Node(("", bare), at(number)))
         elif bare.startswith("["):
             if head.place.line or inside:
-                yield replace(head, inside=tuple(inside))
+                yield replace(head, inside=_continued(inside, more))
             head, inside, open_ = Node((_section(bare, number),), at(number)), [], False
         else:
+            _continued(inside, more)
             inside.append(_option(bare, number, at))
             open_ = True
     if head.place.line or inside:
-        yield replace(head, inside=tuple(inside))
+        yield replace(head, inside=_continued(inside, more))
+
+
+def _continued(inside: list[Node], more: list[Node]) -> tuple[Node, ...]:
+    """Add the lines that continue the last value to it."""
+    if more:
+        option = inside.pop()
+        value = "\n".join(filter(None, (option.value, *(one.value for one in more))))
+        inside.append(Node((option.name, value), option.place, tuple(more)))
+        more.clear()
+    return tuple(inside)
 
 
 def _section(line: str, number: int) -> str:
     if not line.endswith("]") or len(line) < 3:
         raise Unreadable(number, f"{line!r} is no section: `[name]`, and nothing behind it")
     return line[1:-1]
-
-
-def _continued(option: Node, line: str, place: Place) -> Node:
-    value = f"{option.value}\n{line}".removeprefix("\n")
-    return Node((option.name, value), option.place, (*option.inside, Node(("", line), place)))
 
 
 def _option(line: str, number: int, at: Callable[[int], Place]) -> Node:

@@ -18,20 +18,20 @@ _LINE = re.compile(r"(?P<key>[^\s=#]+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?
 def read(text: str, at: Callable[[int], Place]) -> Iterator[Node]:
     """Read one node a line: the whole key, with its dots, and the value."""
     begun: Node | None = None
+    parts: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if begun is not None:
-            end = stripped.endswith(_LONG)
-            begun = Node((begun.name, f"{begun.value}\n{stripped.removesuffix(_LONG)}".strip()), begun.place)
-            if end:
-                yield begun
+            parts.append(stripped.removesuffix(_LONG))
+            if stripped.endswith(_LONG):
+                yield Node((begun.name, "\n".join(parts).strip()), begun.place)
                 begun = None
             continue
         if not stripped or stripped[0] == "#":
             continue
         key, _, rest = stripped.partition("=")
         if rest.strip().startswith(_LONG) and rest.count(_LONG) == 1:
-            begun = Node((key.strip(), rest.strip().removeprefix(_LONG)), at(number))
+            begun, parts = Node((key.strip(),), at(number)), [rest.strip().removeprefix(_LONG)]
             continue
         match = _LINE.match(stripped)
         if match is None:

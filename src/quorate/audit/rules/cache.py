@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from quorate.audit.configs import EVERY, LOOPBACK, NO, Config, configs, items, peer, several
+from quorate.audit.configs import EVERY, LOOPBACK, NO, Config, Peer, configs, items, peer, several
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node
 from quorate.audit.rule import Hit, Rule, Severity
@@ -134,11 +134,14 @@ def _lists(one: Config) -> Iterator[tuple[str, Node, str, float]]:
             yield section, found, dead, one.number(section, dead) or 300
 
 
+def _server(entry: str) -> Peer | None:
+    """A server of a list; None where its port is none."""
+    return peer(entry.removeprefix("inet6:"))
+
+
 def _is_local(entry: str) -> bool:
-    try:
-        return bool(LOOPBACK.fullmatch(peer(entry.removeprefix("inet6:")).host))
-    except ValueError:
-        return False
+    found = _server(entry)
+    return found is not None and bool(LOOPBACK.fullmatch(found.host))
 
 
 def one_address(estate: Estate) -> Iterable[Hit]:
@@ -165,7 +168,8 @@ def each_its_own(estate: Estate) -> Iterable[Hit]:
     for one in configs(estate, "keystone") if several(estate, "keystone") else ():
         found = one.option("cache", "memcache_servers")
         entries = items(found.value) if found and not _off(one) else ()
-        if found and len(entries) == 1 and _is_local(entries[0]) and peer(entries[0]).port in {0, 11211}:
+        server = _server(entries[0]) if len(entries) == 1 else None
+        if found and server and _is_local(entries[0]) and server.port in {0, 11211}:
             yield Hit(found.place, f"[cache] memcache_servers = {found.value} on each of several controllers")
 
 
@@ -182,10 +186,8 @@ def bad_entries(estate: Estate) -> Iterable[Hit]:
 def _fits(entry: str) -> bool:
     if entry.startswith(("unix:", "/")):
         return True
-    try:
-        return bool(re.fullmatch(r"[\w.:-]+", peer(entry.removeprefix("inet6:")).host)) and "/" not in entry
-    except ValueError:
-        return False
+    found = _server(entry)
+    return found is not None and bool(re.fullmatch(r"[\w.:-]+", found.host)) and "/" not in entry
 
 
 def stalls(estate: Estate) -> Iterable[Hit]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
 from quorate.audit.configs import (
     EVERY,
@@ -18,6 +17,7 @@ from quorate.audit.configs import (
     Url,
     configs,
     databases,
+    parts,
     peer,
     several,
     transport,
@@ -75,17 +75,18 @@ def broken_url(estate: Estate) -> Iterable[Hit]:
         node = one.option("DEFAULT", "transport_url")
         if node is None or not node.value or "$" in node.value or "{{" in node.value:
             continue
-        if not urlsplit(node.value).scheme:
+        split = parts(node.value)
+        if split is None:
+            yield Hit(node.place, "transport_url has brackets that are not around an address")
+        elif not split.scheme:
             yield Hit(node.place, "transport_url has no scheme")
-        elif any(_no_port(entry) for entry in urlsplit(node.value).netloc.split(",")):
+        elif any(_no_port(entry) for entry in split.netloc.split(",")):
             yield Hit(node.place, "transport_url has a port that is no number")
 
 
 def _no_port(entry: str) -> bool:
-    try:
-        return not 0 <= peer(entry).port < 65536
-    except ValueError:
-        return True
+    found = peer(entry)
+    return found is None or not 0 <= found.port < 65536
 
 
 def mirrored(estate: Estate) -> Iterable[Hit]:

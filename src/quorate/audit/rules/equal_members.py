@@ -10,7 +10,7 @@ from quorate.audit.rules.equal import Said, alike, unlike
 from quorate.audit.rules.galera import Server, members
 from quorate.audit.rules.galera_members import host
 from quorate.audit.rules.galera_provider import options
-from quorate.audit.rules.nutcracker import name, servers
+from quorate.audit.rules.nutcracker import first, name, servers
 from quorate.audit.rules.rabbitmq import brokers
 
 
@@ -20,7 +20,7 @@ def pools(estate: Estate) -> Iterable[Hit]:
     for document in estate.of("nutcracker"):
         for pool in document.root.inside:
             spread = pool.get("distribution", default="ketama")
-            ring = [(name(server), server.value.split()[0]) for server in servers(pool) if server.value]
+            ring = [(name(server), first(server)) for server in servers(pool) if first(server)]
             how = (spread, pool.get("hash", default="fnv1a_64"), pool.get("hash_tag"))
             value = (how, frozenset(ring) if spread == "ketama" else tuple(ring))
             shown = f"{pool.name}: {'/'.join(filter(None, how))} over {', '.join(sorted(one for one, _ in ring))}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from quorate.audit.estate import Estate
+from quorate.audit.near import MISSPELT, nearest
 from quorate.audit.node import Node
 from quorate.audit.rule import Hit, Rule, Severity
 from quorate.audit.rules.galera import Server, members
@@ -122,10 +123,9 @@ def late_suspicion(estate: Estate) -> Iterable[Hit]:
 def misspelt(estate: Estate) -> Iterable[Hit]:
     """Names that are none, and nearly one."""
     for member, given in speaking(estate):
-        for name in given:
-            nearest = difflib.get_close_matches(name, _KNOWN, 1, 0.8)
-            if name not in _KNOWN and nearest:
-                yield Hit(line(member).place, f"{name} (is it {nearest[0]}?)")
+        for name in islice((one for one in given if one not in _KNOWN), MISSPELT):
+            if meant := nearest(name, _KNOWN, 0.8):
+                yield Hit(line(member).place, f"{name} (is it {meant}?)")
 
 
 def replaced(estate: Estate) -> Iterable[Hit]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from quorate.audit.estate import Estate
 from quorate.audit.node import Node
 from quorate.audit.ports import DATABASE
-from quorate.audit.proxies import Address, Section, address, is_address, sections, targets, ways
+from quorate.audit.proxies import Address, Section, address, is_address, sections, ways
 from quorate.audit.rule import Hit, Rule, Severity
 
 _MANUAL = "https://docs.haproxy.org/3.0/configuration.html"
@@ -104,11 +104,13 @@ def more_than_all(estate: Estate) -> Iterable[Hit]:
 
 def nowhere(estate: Estate) -> Iterable[Hit]:
     """Backends that are led to and do not exist."""
-    everything = tuple(sections(estate))
-    for section in everything:
-        there = {one.name for one in everything if one.host == section.host and one.node.name != "frontend"}
-        for name, node in targets(section).items():
-            if there and name not in there:
+    there: dict[str, set[str]] = {}
+    for section in sections(estate):
+        if section.node.name != "frontend":
+            there.setdefault(section.host, set()).add(section.name)
+    for section in sections(estate):
+        for name, node in section.targets.items():
+            if section.host in there and name not in there[section.host]:
                 yield Hit(node.place, f"{section.name}: {' '.join(node.words)}")
 
 

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 
 from quorate.audit.estate import Estate
-from quorate.audit.node import Node
 from quorate.audit.rule import Hit, Rule, Severity
-from quorate.audit.vrrp import Instance, advertised, instances
+from quorate.audit.vrrp import Instance, advertised, includes, instances
 
 _MANUAL = "keepalived.conf(5), https://www.keepalived.org/manpage.html"
 _SOURCE = "https://github.com/acassen/keepalived/blob/master/keepalived/vrrp/vrrp.c"
@@ -27,15 +26,18 @@ HEEDED = 8
 
 def one_number_for_strangers(estate: Estate) -> Iterable[Hit]:
     """One virtual_router_id in a network for instances of two machines that move different addresses."""
-    everything = [one for one in instances(estate) if one.vrid is not None and not one.node.all("unicast_peer")]
-    for number, one in enumerate(everything):
-        for other in everything[:number]:
-            apart = one.host != other.host and not one.vips & other.vips
-            said = one.node.last("virtual_router_id")
-            if said and apart and one.vrid == other.vrid and one.networks & other.networks:
+    before: dict[float, list[Instance]] = {}
+    for one in instances(estate):
+        said = one.node.last("virtual_router_id")
+        if said is None or one.vrid is None or one.node.all("unicast_peer"):
+            continue
+        others = before.setdefault(one.vrid, [])
+        for other in others:
+            if one.host != other.host and not one.vips & other.vips and one.networks & other.networks:
                 told = f"{one.name} on {one.host} and {other.name} on {other.host}: {said.value}"
                 yield Hit(said.place, told, (other.node.place,))
                 break
+        others.append(one)
 
 
 def one_number_twice(estate: Estate) -> Iterable[Hit]:
@@ -95,20 +97,16 @@ def nobody_looks(estate: Estate) -> Iterable[Hit]:
     """Addresses that stay where HAProxy does not answer."""
     proxied = {document.host for document in estate.of("haproxy")}
     for one in instances(estate):
-        looks = one.tracked or _includes(one.file)
+        looks = one.tracked or one.includes
         if one.host in proxied and one.vips and not (looks or one.partial):
             yield Hit(one.node.place, f"{one.name}: no track_script")
-
-
-def _includes(file: Node) -> bool:
-    return any(node.name.startswith("include") for node in file.walk())
 
 
 def no_such_script(estate: Estate) -> Iterable[Hit]:
     """Checks that are tracked and not there."""
     for one in instances(estate):
         there = {script.value for script in one.file.all("vrrp_script")}
-        for block in one.node.all("track_script") if not _includes(one.file) else ():
+        for block in one.node.all("track_script") if not one.includes else ():
             for entry in block.inside:
                 if entry.name not in there and entry.name.isidentifier():
                     yield Hit(entry.place, f"{one.name} tracks {entry.name}")
@@ -118,7 +116,7 @@ def never_run(estate: Estate) -> Iterable[Hit]:
     """Checks that nobody tracks."""
     for root in estate.merged("keepalived").values():
         tracked = {entry.name for node in root.walk() if node.name == "track_script" for entry in node.inside}
-        for script in root.all("vrrp_script") if root.all("vrrp_instance") and not _includes(root) else ():
+        for script in root.all("vrrp_script") if root.all("vrrp_instance") and not includes(root) else ():
             if script.value not in tracked:
                 yield Hit(script.place, f"vrrp_script {script.value}")
 

@@ -36,10 +36,15 @@ def servers(pool: Node) -> tuple[Node, ...]:
     return listed.inside if listed else ()
 
 
+def first(node: Node) -> str:
+    """The first word of a value, which is an address; "" where there is none."""
+    return (node.value.split() or [""])[0]
+
+
 def name(server: Node) -> str:
     """What the ring knows a server by: its name, or its address."""
     words = server.value.split()
-    return words[1] if len(words) > 1 else (words or [""])[0].rpartition(":")[0]
+    return words[1] if len(words) > 1 else first(server).rpartition(":")[0]
 
 
 def never_ejected(estate: Estate) -> Iterable[Hit]:
@@ -83,10 +88,9 @@ def open_pools(estate: Estate) -> Iterable[Hit]:
     """A pool that others than the machine itself reach."""
     for pool in pools(estate):
         listen = pool.last("listen")
-        if listen is not None and not listen.value.startswith("/"):
-            address = listen.value.split()[0].rpartition(":")[0]
-            if not is_loopback(address):
-                yield Hit(listen.place, f"{pool.name}: listen {listen.value}")
+        address = first(listen) if listen is not None else "/"
+        if listen is not None and not address.startswith("/") and not is_loopback(address.rpartition(":")[0]):
+            yield Hit(listen.place, f"{pool.name}: listen {listen.value}")
 
 
 def refused(estate: Estate) -> Iterable[Hit]:
@@ -127,8 +131,8 @@ def _faults(pool: Node) -> Iterator[tuple[Node, str]]:
 def _server_faults(listed: Iterable[Node]) -> Iterator[tuple[Node, str]]:
     seen: set[str] = set()
     for server in listed:
-        first = (server.value.split() or [""])[0]
-        if not first.startswith("/") and (first.count(":") < 2 or not first.rpartition(":")[2].isdecimal()):
+        address = first(server)
+        if not address.startswith("/") and (address.count(":") < 2 or not address.rpartition(":")[2].isdecimal()):
             yield server, f"server {server.value!r} has no port or no weight"
         elif name(server) in seen:
             yield server, f"there are two servers {name(server)!r}"
@@ -139,7 +143,7 @@ def strangers(estate: Estate) -> Iterable[Hit]:
     """Redis spoken to memcached."""
     for pool in pools(estate):
         speaks = pool.last("redis")
-        ports = {server.value.split()[0].split(":")[-2] for server in servers(pool) if server.value.count(":") >= 2}
+        ports = {first(server).split(":")[-2] for server in servers(pool) if first(server).count(":") >= 2}
         if speaks is not None and speaks.value == "true" and ports == {"11211"}:
             yield Hit(speaks.place, f"{pool.name}: redis true, servers on port 11211")
 

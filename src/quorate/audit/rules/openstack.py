@@ -5,15 +5,16 @@ A service reads past what it does not know, without a word. Which options each r
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from quorate.audit.configs import ALL, NO, YES, Config, configs, option_name, section_name
 from quorate.audit.estate import Estate
+from quorate.audit.near import MISSPELT, nearest
 from quorate.audit.node import Node
-from quorate.audit.options import Known, Option, known, logs_in
+from quorate.audit.options import ANY, Known, Option, known, logs_in
 from quorate.audit.readers.ini import AGENTS, FIRST, PASTE
 from quorate.audit.removed import instead
 from quorate.audit.rule import Hit, Rule, Severity
@@ -26,13 +27,16 @@ _ALIKE = 0.9
 
 @dataclass(frozen=True)
 class Said:
-    """An option as it is set, with what is known of it. `release`: the one found, "" where that is not known."""
+    """An option as it is set, with what is known of it.
 
-    config: Config
+    `release`: the one found, "" where that is not known; `login`: its section says who the service is at Keystone.
+    """
+
     known: Known
     section: str
     option: Node
     release: str
+    login: bool
 
     @property
     def name(self) -> str:
@@ -42,10 +46,7 @@ class Said:
     @property
     def found(self) -> tuple[Option, ...]:
         """What is known of it."""
-        found = self.known.find(self.section, self.name)
-        if not found and logs_in(self.config, self.known, self.section):
-            return self.known.find("*", self.name)
-        return found
+        return self.known.find(self.section, self.name) or (self.known.find(ANY, self.name) if self.login else ())
 
     @property
     def now(self) -> tuple[Option, ...]:
@@ -57,29 +58,52 @@ class Said:
         return Hit(self.option.place, f"[{self.section}] {self.option.name}, {more}")
 
 
-def said(estate: Estate) -> Iterator[Said]:
+@lru_cache(maxsize=1)
+def said(estate: Estate) -> tuple[Said, ...]:
     """Every option in a section that is known. Others are a plugin's, a back end's or a store's: nobody can say."""
+    return tuple(_said(estate))
+
+
+def _said(estate: Estate) -> Iterator[Said]:
     for config in configs(estate, *ALL):
         all_ = known(config.kind)
         if all_ is None:
             continue
         version = estate.version("neutron" if config.kind == AGENTS else config.kind)
         release = all_.release(version[0]) if version else ""
+        login: dict[str, bool] = {}
         for section in config.sections:
             name = section_name(section.name)
             if name in all_.sections:
-                for option in section.inside:
-                    yield Said(config, all_, name, option, release)
+                if name not in login:
+                    login[name] = logs_in(config, all_, name)
+                yield from (Said(all_, name, option, release, login[name]) for option in section.inside)
 
 
-def _unknown(estate: Estate) -> Iterator[Said]:
+@dataclass(frozen=True)
+class Stray:
+    """An option that nobody is known to read: what came for it, or else the name that it nearly has; "" for neither."""
+
+    said: Said
+    now: str
+    meant: str
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it belongs, if nothing else is known of it."""
+        return () if self.now or self.meant else _misplaced(self.said)
+
+
+@lru_cache(maxsize=1)
+def _strays(estate: Estate) -> tuple[Stray, ...]:
     """What nobody is known to read; Neutron's plugins have quotas of their own."""
-    return (one for one in said(estate) if not one.found and one.section != "quotas")
-
-
-def _similar(one: Said) -> str:
-    close = difflib.get_close_matches(one.name, one.known.sections[one.section], 1, _ALIKE)
-    return close[0] if close else ""
+    found: list[Stray] = []
+    for one in said(estate):
+        if not one.found and one.section != "quotas":
+            now = instead(one.section, one.name)
+            names = () if now or len(found) >= MISSPELT else one.known.sections[one.section]
+            found.append(Stray(one, now, nearest(one.name, names, _ALIKE)))
+    return tuple(found)
 
 
 def _misplaced(one: Said) -> tuple[str, ...]:
@@ -90,16 +114,16 @@ def _misplaced(one: Said) -> tuple[str, ...]:
 
 def unknown(estate: Estate) -> Iterable[Hit]:
     """Options that no release knows, and about which no other rule knows more."""
-    for one in _unknown(estate):
-        if not (instead(one.section, one.name) or _similar(one) or _misplaced(one)):
-            yield one.hit(f"no release from {one.known.span} knows it")
+    for stray in _strays(estate):
+        if not (stray.now or stray.meant or stray.places):
+            yield stray.said.hit(f"no release from {stray.said.known.span} knows it")
 
 
 def removed(estate: Estate) -> Iterable[Hit]:
     """Options that are gone, and what came for them."""
-    for one in _unknown(estate):
-        if now := instead(one.section, one.name):
-            yield one.hit(f"today: {now}")
+    for stray in _strays(estate):
+        if stray.now:
+            yield stray.said.hit(f"today: {stray.now}")
     for document in estate.of(PASTE):
         for section in document.root.inside:
             for option in section.inside:
@@ -109,16 +133,16 @@ def removed(estate: Estate) -> Iterable[Hit]:
 
 def misspelt(estate: Estate) -> Iterable[Hit]:
     """Names that nearly are one that is read."""
-    for one in _unknown(estate):
-        if not instead(one.section, one.name) and (meant := _similar(one)):
-            yield one.hit(f"nobody reads it; there is {meant}")
+    for stray in _strays(estate):
+        if stray.meant:
+            yield stray.said.hit(f"nobody reads it; there is {stray.meant}")
 
 
 def misplaced(estate: Estate) -> Iterable[Hit]:
     """Options of another section."""
-    for one in _unknown(estate):
-        if not instead(one.section, one.name) and not _similar(one) and (places := _misplaced(one)):
-            yield one.hit(f"it is read in {', '.join(f'[{place}]' for place in places)}")
+    for stray in _strays(estate):
+        if stray.places:
+            yield stray.said.hit(f"it is read in {', '.join(f'[{place}]' for place in stray.places)}")
 
 
 def not_in_release(estate: Estate) -> Iterable[Hit]:
@@ -158,17 +182,18 @@ def _written(name: str, section: str = "") -> str:
 
 def section_misspelt(estate: Estate) -> Iterable[Hit]:
     """Sections that nearly are one that is read, with options in them that are known there."""
+    compared = 0
     for config in configs(estate, *ALL):
         all_ = known(config.kind)
         for section in config.sections if all_ else ():
             name = section_name(section.name)
-            if all_ is None or name in all_.sections or len(name) < 6 or _referred(config, section.name):
+            if all_ is None or name in all_.sections or len(name) < 6 or not section.inside:
                 continue
-            for meant in difflib.get_close_matches(name, all_.sections, 1, _ALIKE):
-                if section.inside and all(
-                    all_.find(meant, one.name) or all_.at_login(one.name) for one in section.inside
-                ):
-                    yield Hit(section.place, f"[{section.name}]: nobody reads it; there is [{meant}]")
+            compared += 1
+            meant = nearest(name, all_.sections if compared <= MISSPELT else (), _ALIKE)
+            theirs = meant and all(all_.find(meant, one.name) or all_.at_login(one.name) for one in section.inside)
+            if theirs and not _referred(config, section.name):
+                yield Hit(section.place, f"[{section.name}]: nobody reads it; there is [{meant}]")
 
 
 def _referred(config: Config, name: str) -> bool:

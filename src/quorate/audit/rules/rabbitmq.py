@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.resources
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from quorate.audit.estate import Estate
+from quorate.audit.near import MISSPELT, nearest
 from quorate.audit.node import Node
 from quorate.audit.rule import Hit, Rule, Severity
 
@@ -139,16 +140,22 @@ def _patterns() -> re.Pattern[str]:
     return re.compile("|".join(parts))
 
 
+def _plain(node: Node) -> str:
+    """A key, with dots only where parts begin."""
+    return node.name.replace("\\.", "-")
+
+
 def unknown_keys(estate: Estate) -> Iterable[Hit]:
     """Keys that no release has, and nearly one that there is: a plugin of somebody else brings keys of its own."""
     for document in estate.of("rabbitmq"):
-        for node in document.root.inside:
-            key = node.name.replace("\\.", "-")
-            nearest = [] if _patterns().fullmatch(key) else difflib.get_close_matches(key, _known(), 1, 0.8)
+        strange = (node for node in document.root.inside if not _patterns().fullmatch(_plain(node)))
+        for node in islice(strange, MISSPELT):
+            key = _plain(node)
+            meant = nearest(key, _known(), 0.8)
             # 4.3 makes the keys of sockets and of TLS anew wherever they belong: not all of them are in the list.
-            is_like = nearest and nearest[0].count(".") == key.count(".") and "$" not in nearest[0]
+            is_like = meant and meant.count(".") == key.count(".") and "$" not in meant
             if is_like and "_options" not in key:
-                yield Hit(node.place, f"{node.name} (is it {nearest[0]}?)")
+                yield Hit(node.place, f"{node.name} (is it {meant}?)")
 
 
 def size(text: str) -> int | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
-from quorate.audit.configs import LOOPBACK, NO, Config, configs, hosts, items, several
+from quorate.audit.configs import LOOPBACK, NO, Config, configs, hosts, items, parts, several
 from quorate.audit.estate import Estate
 from quorate.audit.listeners import listeners, virtual_addresses
 from quorate.audit.node import Node
@@ -137,10 +136,8 @@ def one_console(estate: Estate) -> Iterable[Hit]:
 
 
 def _host(address: str) -> str:
-    try:
-        return urlsplit(address).hostname or ""
-    except ValueError:
-        return ""
+    split = parts(address)
+    return (split.hostname or "") if split else ""
 
 
 def one_ovn(estate: Estate) -> Iterable[Hit]:
