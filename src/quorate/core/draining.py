@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 def withdrawn(reviews: Sequence[Review], site: Site, systems: Sequence[AnySystem], roles: Roles) -> tuple[Wave, ...]:
     """Waves after which nobody depends on who is drained in this site, each with what clients notice of it.
 
-    None while nobody can say who is drained: else a look in vain would let everybody serve again.
+    None while nobody can say who is drained: else a look in vain would let everybody serve again. The one that keeps
+    it comes last: until then a run that was interrupted finds who was drained still drained, and goes on.
     """
     if isinstance(kept(reviews, site), Unknown):
         return ()
     waves: list[Wave] = []
     known = dict(roles)
-    for found in reviews:
+    for found in sorted(reviews, key=lambda review: review.system.drained is not None):
         system = found.system
         for one in system.drain(site.cloud.systems[system.name], site, found.views):
             wave = one.wave.model_copy(update={"system": system.name})

@@ -119,6 +119,13 @@ def test_who_is_drained_is_not_guessed() -> None:
     assert make_plan(site(KEEPER, CLUSTER), (KEEPER, CLUSTER), NO_SECRETS, world, made="now").is_empty
 
 
+def test_what_keeps_it_is_changed_last() -> None:
+    after = made("zoo", drain=_drain, judge=_judge)
+    one = seen_as(in_place([*wanted("keeper"), *wanted("zoo")]), KEEPER, after)
+    plan = planned(drain_plan, dict.fromkeys(hosts(3), one), "c2", KEEPER, after)
+    assert [wave.system for wave in plan.waves] == ["zoo", "keeper"]
+
+
 def test_apply_counts_on_nobody_who_is_drained() -> None:
     changed: Any = Word(word="changed")
     for drained, refusals in (("", 0), ("c2", 3)):

@@ -15,7 +15,7 @@ from quorate.core.plan import Gate, Step, Wave
 from quorate.core.system import Site, Withdrawal
 from quorate.systems.pacemaker.config import PacemakerSpec
 from quorate.systems.pacemaker.drills import PART
-from quorate.systems.pacemaker.form import SETTLE, SETTLED
+from quorate.systems.pacemaker.form import SETTLE
 from quorate.systems.pacemaker.probe import View, reference
 
 
@@ -43,7 +43,7 @@ def _wave(name: str, value: str, leader: str, online: set[str]) -> Wave:
     step = Step(
         host=name if here else leader,
         title=what,
-        acts=(act, SETTLED),
+        acts=(act,),
         diff=(f"! {what}",),
         disturbs=here and value == "on",
     )

@@ -18,7 +18,7 @@ from quorate.systems.pacemaker.config import PacemakerSpec
 from quorate.systems.pacemaker.probe import View, reference
 
 SETTLE = 60.0
-SETTLED = Run(
+_SETTLED = Run(
     title="wait until the cluster has settled",
     argv=("crm_resource", "--wait", "--timeout=60s"),
     timeout=75.0,
@@ -136,7 +136,7 @@ def _step(host: str, wanted: Element, found: Difference) -> Step:
             stdin=tostring(wanted, encoding="unicode"),
         )
         acts.append(put)
-    return Step(host=host, title=f"configure the cluster on {host}", acts=(*acts, SETTLED), diff=found.lines)
+    return Step(host=host, title=f"configure the cluster on {host}", acts=(*acts, _SETTLED), diff=found.lines)
 
 
 def _has_heir(element: Element, wanted: Element) -> bool:
