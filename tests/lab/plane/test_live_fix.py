@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -26,6 +27,38 @@ POOL, PLAIN = "oslo_cache.memcache_pool", "dogpile.cache.pymemcache"
 OTHER = {POOL: PLAIN, PLAIN: POOL}
 
 
+@dataclass
+class Phases:
+    """What a client saw, cut at the times at which something had ended."""
+
+    client: Client
+    cuts: list[tuple[str, float]] = field(default_factory=list)
+
+    def cut(self, name: str) -> None:
+        """What went on until now was that."""
+        self.cuts.append((name, time.monotonic()))
+
+    def __str__(self) -> str:
+        began, lines = 0.0, []
+        for name, ended in self.cuts:
+            seen = [one for one in self.client.seen if began <= one.due < ended]
+            lines.append(f"{name}: {Latencies.of(seen)}" if seen else f"{name}: nothing was asked")
+            began = ended
+        return "\n".join(lines)
+
+
+@pytest.fixture
+def whole(plane: Plane) -> Iterator[Plane]:
+    """The shared machines, as they were afterwards, however the test ended."""
+    path = plane.folder / "cloud.yaml"
+    cloud = path.read_text()
+    yield plane
+    path.write_text(cloud)
+    path.with_name("cloud.yaml.before-rollback").unlink(missing_ok=True)
+    plane.apply()
+    plane.wait_well()
+
+
 def trees(plane: Plane) -> dict[str, str]:
     """How everything lies on every machine, byte for byte."""
     return {name: plane.lab.run(name, TREE).stdout for name in plane.lab.machines()}
@@ -37,30 +70,29 @@ def backend(plane: Plane) -> str:
     return said.partition("=")[2].strip()
 
 
-def test_a_live_fix_and_the_way_back_fail_no_request(plane: Plane) -> None:
+def test_a_live_fix_and_the_way_back_fail_no_request(whole: Plane) -> None:
+    plane = whole
     plane.apply()
     plane.wait_well()
     before, old = trees(plane), backend(plane)
     client = Client(plane.vip)
     client.issue(plane.secrets()["keystone.admin"], TOKENS)
-    with client.validating(RATE):
-        time.sleep(WARM_UP)
-        plane.set_option("keystone", cache_backend=OTHER[old])
-        begun = time.monotonic()
-        fixed = plane.apply("--only", "keystone")
-        after, turned = trees(plane), time.monotonic()
-        assert backend(plane) == OTHER[old]
-        back = plane.json("rollback", "--yes", "--cloud-file-too")
-        ended = time.monotonic()
-        time.sleep(WARM_UP)
-    phases = {
-        "undisturbed": [one for one in client.seen if one.due < begun],
-        "apply --only keystone": [one for one in client.seen if begun <= one.due < turned],
-        "rollback": [one for one in client.seen if turned <= one.due < ended],
-        "afterwards": [one for one in client.seen if ended <= one.due],
-    }
-    said = "\n".join(f"{name}: {Latencies.of(seen)}" for name, seen in phases.items())
-    print(said)
+    phases = Phases(client)
+    try:
+        with client.validating(RATE):
+            time.sleep(WARM_UP)
+            phases.cut("undisturbed")
+            plane.set_option("keystone", cache_backend=OTHER[old])
+            fixed = plane.apply("--only", "keystone")
+            phases.cut("apply --only keystone")
+            after = trees(plane)
+            assert backend(plane) == OTHER[old]
+            back = plane.json("rollback", "--yes", "--cloud-file-too")
+            phases.cut("rollback")
+            time.sleep(WARM_UP)
+    finally:
+        phases.cut("afterwards")
+        print(said := str(phases))
     assert Counter(one.why for one in client.seen if one.why) == {}, said
     assert (fixed["interruptions"], back["interruptions"]) == (3, 3)
     assert {name: trees_of != after[name] for name, trees_of in before.items()} == dict.fromkeys(before, True)
@@ -68,10 +100,10 @@ def test_a_live_fix_and_the_way_back_fail_no_request(plane: Plane) -> None:
     assert back["verdict"] == "ok"
     assert back["cloud_file"] == "put back"
     assert plane.apply()["changes"] == 0
-    Path(plane.folder / "cloud.yaml.before-rollback").unlink()
 
 
-def test_what_somebody_changed_since_is_named_and_left_alone(plane: Plane) -> None:
+def test_what_somebody_changed_since_is_named_and_left_alone(whole: Plane) -> None:
+    plane = whole
     victim = plane.lab.machines()[1]
     old = backend(plane)
     plane.set_option("keystone", cache_backend=OTHER[old])
@@ -88,4 +120,3 @@ def test_what_somebody_changed_since_is_named_and_left_alone(plane: Plane) -> No
     assert back["verdict"] == "ok", back
     assert backend(plane) == old
     assert plane.apply()["changes"] == 0
-    Path(plane.folder / "cloud.yaml.before-rollback").unlink()
