@@ -7,6 +7,7 @@ import json
 import pytest
 
 from lab.plane.machines import Plane
+from lab.plane.test_node import switch_off
 from quorate.errors import QuorateError
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -22,6 +23,7 @@ def test_a_node_whose_disk_is_empty_joins_again_and_gets_its_replicas(broker: Pl
     try:
         for kind in ("quorum", "stream"):
             declare(broker, kind)
+        switch_off(broker, VICTIM)
         broker.lab.reset(VICTIM)
         done = broker.quorate("node", "replace", VICTIM, "--yes")
         assert done.returncode == 0, done.stdout + done.stderr
