@@ -47,9 +47,11 @@ def command(cloud_file: Path, given: tuple[str, ...], yes: bool, output: str) ->
     """  # noqa: D301 - click's paragraph mark
 
     def agree(waves: tuple[Wave, ...]) -> None:
+        if not given:
+            return  # whoever joins is copied to: the cluster has all that it holds
         lines = [f"{step.host}: {step.irreversible}" for wave in waves for step in wave.steps if step.irreversible]
         render.progress("; ".join(lines))
-        if yes or not given:
+        if yes:
             return
         if not render.can_ask() or render.ask("Do this? [y/N]", default="n").lower() not in {"y", "yes"}:
             raise Refused("nothing was given up", hint="--yes gives it up without a question.")

@@ -111,9 +111,6 @@ async def recover(
                     agree(given_up)
                 for number, wave in enumerate(waves, 1):
                     op.progress(wave.title)
-                    op.journal.write(
-                        "decided", wave=number, title=wave.title, evidence=[step.title for step in wave.steps]
-                    )
                     await do_wave(op, number, wave, seen.left)
                     acts += sum(len(step.acts) for step in wave.steps)
                 waits.clear()
