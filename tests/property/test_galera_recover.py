@@ -129,6 +129,7 @@ class World:
             assert primary is not None, "started where nobody is to be joined"
             ahead = member.holds and (member.uuid != primary.uuid or member.seqno > primary.seqno)
             assert not ahead, f"what {host} holds is overwritten"
+            assert member.fate != "copy cut off", "MariaDB does not start on half a copy"
             member.uuid, member.seqno, member.primary = primary.uuid, primary.seqno, True
         elif isinstance(act, Run) and "mariadb-install-db" in " ".join(act.argv):
             assert not member.primary

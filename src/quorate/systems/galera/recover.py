@@ -19,7 +19,8 @@ it is put aside first.
     else histories differ              Blocked, with each of them
     else                               stop whoever waits; bootstrap who is furthest; the others join one by one
 
-A member whose full copy was cut off is no evidence: whatever it had was at its donor.
+A member whose full copy was cut off is no evidence: whatever it had was at its donor. Its half makes room once somebody
+serves, not before: an empty disk that nobody can explain is evidence that is missing.
 
 Cut off anywhere and run again, it comes to the same: what was stopped is read anew, what was bootstrapped is PRIMARY.
 """
@@ -109,15 +110,24 @@ def recover(spec: Galera, site: Site, views: Mapping[str, View | Unknown], terms
         *([stop(waiting)] if waiting else []),
         *_put_aside(known, terms, positions[first].uuid, positions[first].seqno),
         _bootstrap(site, first, positions[first]),
-        *(join(spec, host, Stand.HOLDER) for host in known if host != first),
+        *(wave for host, view in known.items() if host != first for wave in _joining(spec, host, view)),
     )
+
+
+def _joining(spec: Galera, host: str, view: View) -> Sequence[Wave]:
+    """Let it join; what a copy that was cut off has left first makes room: MariaDB does not start on it."""
+    return (*([_aside(host, "")] if _copying(view) else []), join(spec, host, Stand.HOLDER))
+
+
+def _copying(view: View) -> bool:
+    return isinstance(view.data, Data) and view.data.copying
 
 
 def position_of(view: View) -> Position | Unknown | None:
     """How far a member's data goes; None where it has no say: it was only about to receive everything."""
     if isinstance(view.status, Status):
         return Position(view.status.state_uuid, view.status.last_committed)
-    if isinstance(view.data, Data) and view.data.copying:
+    if _copying(view):
         return None
     if isinstance(view.data, Data) and view.data.is_empty:
         return Unknown(why="it was a member once, and its data is gone or not mounted")
@@ -156,17 +166,17 @@ def _differing(positions: Mapping[str, Position]) -> Iterator[str]:
 def _put_aside(known: Mapping[str, View], terms: Terms, uuid: str, seqno: int) -> Sequence[Wave]:
     """What of the given up ones the cluster will not have."""
     lost = {
-        host: at.seqno - seqno if isinstance(at, Position) and at.uuid == uuid else None
+        host: f"{at.seqno - seqno} transactions" if isinstance(at, Position) and at.uuid == uuid else "its own data"
         for host, view in known.items()
-        if host in terms.given and not (isinstance(view.data, Data) and view.data.is_empty)
+        if host in terms.given and not (_copying(view) or (isinstance(view.data, Data) and view.data.is_empty))
         for at in [position_of(view)]
         if not (isinstance(at, Position) and at.uuid == uuid and at.seqno <= seqno)
     }
-    return [_aside(host, count) for host, count in lost.items()]
+    return [_aside(host, what) for host, what in lost.items()]
 
 
-def _aside(host: str, count: int | None) -> Wave:
-    what = "what it holds and the cluster does not" if count is None else f"{count} transactions"
+def _aside(host: str, what: str) -> Wave:
+    """Make room for a copy. `what`: that is given up by it; empty: nothing is."""
     step = Step(
         host=host,
         title=f"put the data of {host} aside",
@@ -174,9 +184,10 @@ def _aside(host: str, count: int | None) -> Wave:
             SetUnit(name=UNIT, verb="stop"),
             Run(title=f"put the data of {host} aside", argv=("sh", "-c", ASIDE), timeout=1800.0),
         ),
-        irreversible=f"{what}: given up; kept below /var/lib/quorate/aside on {host}",
+        irreversible=f"{what}: given up; kept below /var/lib/quorate/aside on {host}" if what else "",
     )
-    return Wave(title=f"galera: what {host} holds is given up", system=NAME, steps=(step,))
+    title = f"what {host} holds is {'given up' if what else 'half a copy, and makes room'}"
+    return Wave(title=f"galera: {title}", system=NAME, steps=(step,))
 
 
 def _bootstrap(site: Site, host: str, at: Position) -> Wave:
@@ -204,6 +215,7 @@ def _grown(
         return Blocked(split, evidence)
     primary = next(iter(primaries.values()))
     known = {host: view for host, view in views.items() if isinstance(view, View) and host not in primaries}
-    aside = _put_aside(known, terms, primary.state_uuid, primary.last_committed)
+    halves = [_aside(host, "") for host, view in known.items() if _copying(view)]
+    aside = [*_put_aside(known, terms, primary.state_uuid, primary.last_committed), *halves]
     grown = grow(spec, site, views, evidence, given=frozenset(step.host for wave in aside for step in wave.steps))
     return grown if isinstance(grown, Blocked) else (*aside, *grown)
