@@ -64,6 +64,21 @@ def undrain_plan(
     return _plan(target, world, reviews, waves, refusals, made=made, without=without, notes=())
 
 
+def kept_drained_plan(
+    site: Site,
+    systems: Sequence[AnySystem],
+    secrets: Secrets,
+    world: World,
+    *,
+    made: str,
+    without: Sequence[str] = (),
+) -> Plan:
+    """Plan only that nobody depends on who is drained: for the end of a run, in which somebody was started anew."""
+    reviews = review(site, systems, secrets, world)
+    roles, _ = roles_of(site, reviews)
+    return _plan(site, world, withdrawn(reviews, site, systems, roles), (), made=made, without=without, notes=())
+
+
 def replace_plan(
     site: Site,
     systems: Sequence[AnySystem],

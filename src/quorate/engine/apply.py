@@ -16,6 +16,7 @@ from math import inf
 from typing import Any
 
 from quorate.core.act import Act, Install, Run, WriteFile
+from quorate.core.node import kept_drained_plan
 from quorate.core.observed import Unknown, World
 from quorate.core.order import may_disturb
 from quorate.core.plan import Gate, Plan, Step, Wave
@@ -176,9 +177,9 @@ async def apply(
     op = replace(op, site=replace(op.site, drained=frozenset(plan.drained)))
     if not plan.is_empty:
         op.journal.write("start", plan=plan.fingerprint, cloud=plan.cloud, steps=len(plan.steps))
-    for number, wave in enumerate(plan.waves, start=1):
-        op.progress(f"[{number}/{len(plan.waves)}] {wave.title}")
-        await do_wave(op, number, wave, without)
+    await _do_waves(op, plan.waves, without)
+    if plan.waves and plan.drained:  # who was started anew has forgotten that
+        await _do_waves(op, (await look(op, without=without, planner=kept_drained_plan)).plan.waves, without)
     if not plan.is_empty or not seen.verdict.is_ok:
         slowest = max((system.settle for system in op.systems), default=0.0)
         limit = min(slowest, SETTLES) if plan.is_empty else slowest
@@ -226,6 +227,12 @@ def _changes(approved: Plan, plan: Plan) -> list[str]:
     lines = [f"  no longer to do on {host}: {line}" for host, line in sorted(old - new)]
     lines += [f"  now also to do on {host}: {line}" for host, line in sorted(new - old)]
     return lines or ["  the cloud file, or a managed file, is not what it was"]
+
+
+async def _do_waves(op: Operation, waves: Sequence[Wave], without: Sequence[str]) -> None:
+    for number, wave in enumerate(waves, start=1):
+        op.progress(f"[{number}/{len(waves)}] {wave.title}")
+        await do_wave(op, number, wave, without)
 
 
 async def do_wave(op: Operation, number: int, wave: Wave, without: Sequence[str]) -> None:
