@@ -55,14 +55,14 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
 
 def on(plane: Plane, machine: str, command: str) -> str:
     """Run a command there, which must succeed."""
-    return plane.lab.run(machine, command).stdout
+    return plane.lab.run(machine, command, timeout=300.0).stdout
 
 
 def fill(plane: Plane) -> None:
     """Rows, and a queue with a policy."""
     table = "CREATE TABLE written (id INT AUTO_INCREMENT PRIMARY KEY, what VARCHAR(99))"
     rows = f"INSERT INTO written (what) SELECT CONCAT('row ', seq) FROM seq_1_to_{ROWS}"  # noqa: S608 - our number
-    sql = f"CREATE DATABASE kept; USE kept; {table}; {rows}"
+    sql = f"CREATE OR REPLACE DATABASE kept; USE kept; {table}; {rows}"
     on(plane, "controller1", f'mariadb -e "{sql}"')
     on(
         plane,
@@ -144,7 +144,7 @@ def test_it_is_proved_and_status_tells(plane: Plane) -> None:
     assert "restored for trial, and alike" in done.stdout
     assert re.search(r"successfully: (less than a minute|\d+ minutes?) old", plane.quorate("status").stdout)
     for machine in plane.lab.machines():
-        assert on(plane, machine, "ls -A /var/tmp | grep quorate || true") == ""
+        assert on(plane, machine, "ls -A /var/tmp | grep '^quorate' || true") == ""
         assert on(plane, machine, "pgrep -c mariadbd").strip() == "1"
 
 
