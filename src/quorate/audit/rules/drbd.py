@@ -143,19 +143,19 @@ def the_same_twice(estate: Estate) -> Iterable[Hit]:
     """Devices and ports that two resources have on a machine."""
     seen: dict[tuple[str, str], tuple[Resource, Node]] = {}
     for one in resources(estate):
+        shared = _taken(one.node)
         for machine in one.nodes:
-            said = [node for where in (machine, one.node) for node in _statements(where)]
-            for node, what in ((node, what) for node in said if (what := _device(node) or _port(node))):
+            for node, what in (*_taken(machine), *shared):
                 first, place = seen.setdefault((f"{one.host} {machine.value}", what), (one, node))
                 if first.name != one.name:
                     told = f"{one.name} and {first.name}, on {machine.value}: {' '.join(node.words)}"
                     yield Hit(node.place, told, (place.place,))
 
 
-def _statements(block: Node) -> Iterator[Node]:
-    """The statements of a block and of its volumes."""
-    for part in (block, *block.all("volume")):
-        yield from part.inside
+def _taken(block: Node) -> list[tuple[Node, str]]:
+    """The statements of a block and of its volumes that take a device or a port, each with which one."""
+    said = (node for part in (block, *block.all("volume")) for node in part.inside)
+    return [(node, what) for node in said if (what := _device(node) or _port(node))]
 
 
 def _port(node: Node) -> str:
