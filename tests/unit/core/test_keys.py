@@ -100,6 +100,11 @@ def test_what_is_written_is_read() -> None:
         read(TOKENS, {**said, "x.key_2_retired": "yesterday"})
 
 
+def test_who_was_not_seen_is_not_taken_for_one_who_holds_the_keys() -> None:
+    seen: dict[str, dict[str, str] | Unknown] = {"c1": holding(FIRST), "c2": Unknown(why="off")}
+    assert astray({TOKENS: FIRST}, seen) == ("c2: off",)
+
+
 def test_numbers() -> None:
     assert numbers("x.key", ["x.key_0", "x.key_12", "x.key_", "x.key_1_retired", "xykey_3"]) == {0, 12}
     assert order({0, 10, 9}) == (10, 9, 0)
