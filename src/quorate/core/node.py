@@ -76,7 +76,8 @@ def kept_drained_plan(
     """Plan only that nobody depends on who is drained: for the end of a run, in which somebody was started anew."""
     reviews = review(site, systems, secrets, world)
     roles, _ = roles_of(site, reviews)
-    return _plan(site, world, withdrawn(reviews, site, systems, roles), (), made=made, without=without, notes=())
+    waves = withdrawn(reviews, site, systems, roles)
+    return _plan(site, world, reviews, waves, (), made=made, without=without, notes=())
 
 
 def replace_plan(
