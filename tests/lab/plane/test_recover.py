@@ -211,15 +211,14 @@ def test_without_evidence_nothing_is_started_until_it_is_given_up(
 def test_killed_after_each_step_and_run_again_it_ends_the_same(plane: Plane) -> None:
     for after in range(1, 5 if ALL else 3):
         state_files_empty(plane)
-        running = plane.start("recover")
-        assert running.stdout is not None
-        steps = 0
-        for line in running.stdout:
-            steps += line.startswith("galera:")
-            if steps == after:
-                break
-        running.send_signal(signal.SIGKILL)
-        running.wait()
+        with plane.start("recover") as running:
+            assert running.stdout is not None
+            steps = 0
+            for line in running.stdout:
+                steps += line.startswith("galera:")
+                if steps == after:
+                    break
+            running.send_signal(signal.SIGKILL)
         deadline = time.monotonic() + 120
         while (done := plane.quorate("recover")).returncode == 3 and "lease" in done.stderr:
             assert time.monotonic() < deadline

@@ -63,7 +63,8 @@ def test_keys_lie_in_folders_of_their_own_that_only_keystone_enters() -> None:
     resources = SYSTEM.resources(SPEC, SITE, "c1")
     for folder, names in KEYS.items():
         assert Directory(f"/etc/keystone/{folder}", 0o700, "keystone", "keystone") in resources
-        keys = [r for r in resources if isinstance(r, File) and r.path.startswith(f"/etc/keystone/{folder}/")]
+        found = [r for r in resources if isinstance(r, File) and r.path.startswith(f"/etc/keystone/{folder}/")]
+        keys = sorted(found, key=lambda key: key.path)
         assert [key.path[-1] for key in keys] == ["0", "1"]
         assert [names_in(key.content) for key in keys] == [(name,) for name in names]
         assert not any(key.content.endswith("\n") for key in keys)
