@@ -61,12 +61,12 @@ def test_no_secret_is_an_argument() -> None:
 
 def test_keys_lie_in_folders_of_their_own_that_only_keystone_enters() -> None:
     resources = SYSTEM.resources(SPEC, SITE, "c1")
-    for folder, names in KEYS.items():
+    for folder, stem in KEYS.items():
         assert Directory(f"/etc/keystone/{folder}", 0o700, "keystone", "keystone") in resources
         found = [r for r in resources if isinstance(r, File) and r.path.startswith(f"/etc/keystone/{folder}/")]
         keys = sorted(found, key=lambda key: key.path)
         assert [key.path[-1] for key in keys] == ["0", "1"]
-        assert [names_in(key.content) for key in keys] == [(name,) for name in names]
+        assert [names_in(key.content) for key in keys] == [(f"{stem}_0",), (f"{stem}_1",)]
         assert not any(key.content.endswith("\n") for key in keys)
 
 
