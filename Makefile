@@ -18,11 +18,14 @@ demo: .venv/.ready packages
 	$(PY) -m demo.demo $(DEMO)
 
 # test_keystone_cache.py measures stalls to the millisecond: by itself, on a quiet machine (docs/operate/balancer.md).
-# test_impact.py measures pauses of half a second: likewise.
+# test_impact.py measures pauses of half a second: likewise. BY_HAND: on machines, a quarter of an hour each and longer.
+BY_HAND = tests/lab/test_backup.py tests/lab/plane/test_live_fix.py tests/lab/plane/test_keys.py \
+  tests/lab/plane/test_node.py tests/lab/plane/services/test_replace.py
 test: check packages
 	sh tools/packages.sh chromium chromium-driver
 	$(PY) -m pytest --no-skips --durations=40 tests/contract tests/property tests/model tests/real tests/golden tests/guides tests/lab \
-	  --ignore tests/lab/plane/test_keystone_cache.py --ignore tests/lab/plane/services/test_impact.py
+	  --ignore tests/lab/plane/test_keystone_cache.py --ignore tests/lab/plane/services/test_impact.py \
+	  $(BY_HAND:%=--ignore %)
 
 check: lint types unit
 

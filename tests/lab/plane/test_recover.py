@@ -1,13 +1,11 @@
 """From a dark room to a whole cloud, on real machines: outages that were built, what `quorate recover` makes of each.
 
-A few of them here; all: QUORATE_SITUATIONS=all, a quarter of an hour. Whatever happens, the rows that were there are
+A few of them here; all: QUORATE_SITUATIONS=all, a quarter of an hour. Losses of power under load: bench/cold_start.py. Whatever happens, the rows that were there are
 there in the end: each situation begins with one more.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from cold_start import dark
 
 from lab.plane.machines import Plane
 
@@ -225,11 +222,3 @@ def test_killed_after_each_step_and_run_again_it_ends_the_same(plane: Plane) -> 
             time.sleep(2)
         assert done.returncode == 0, done.stdout + done.stderr
         plane.wait_well()
-
-
-def test_power_of_all_is_cut_under_load(plane: Plane) -> None:
-    """The rest is measured by bench/cold_start.py."""
-    plane.wait_settled()
-    run = asyncio.run(dark(plane.lab, plane.folder))
-    print(json.dumps({"back": run.back, "phases": run.phases}))
-    assert run.lost == 0
