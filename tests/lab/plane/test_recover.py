@@ -1,7 +1,7 @@
 """From a dark room to a whole cloud, on real machines: outages that were built, what `quorate recover` makes of each.
 
-A few of them here; all: QUORATE_SITUATIONS=all, a quarter of an hour. Losses of power under load: bench/cold_start.py. Whatever happens, the rows that were there are
-there in the end: each situation begins with one more.
+A few of them here; all: QUORATE_SITUATIONS=all, a quarter of an hour. Losses of power under load: bench/cold_start.py.
+Whatever happens, the rows that were there are there in the end: each situation begins with one more.
 """
 
 from __future__ import annotations
