@@ -122,10 +122,10 @@ class World:
     def do(self, host: str, act: object) -> None:
         member = self.members[host]
         primary = next((one for one in self.members.values() if one.primary), None)
-        if isinstance(act, SetUnit) and act.verb == "stop":
-            if member.fate in {"waiting", "without quorum"}:
+        if isinstance(act, Run) and act.title.startswith("stop "):
+            if member.fate in {"waiting", "without quorum", "stopping"}:
                 member.fate = "stopped"
-        elif isinstance(act, SetUnit) and not member.primary:
+        elif isinstance(act, SetUnit) and act.verb == "start" and not member.primary:
             assert primary is not None, "started where nobody is to be joined"
             ahead = member.holds and (member.uuid != primary.uuid or member.seqno > primary.seqno)
             assert not ahead, f"what {host} holds is overwritten"
@@ -255,7 +255,16 @@ def test_what_is_ahead_and_given_up_is_counted_and_put_aside() -> None:
     assert any("4 transactions" in one for one in said)
 
 
-@pytest.mark.parametrize("fate", BAD)
+def test_who_does_not_stop_is_killed_and_asked_then() -> None:
+    world = World({"c1": Member("stopped", seqno=5), "c2": Member("stopping", seqno=6)}, frozenset())
+    views = {name: seen(member) for name, member in world.members.items()}
+    assert isinstance(recover(Galera(), site(2), views, Terms()), Blocked)
+    for host, act in acts(world.decide()):
+        world.do(host, act)
+    assert bootstrapped(world.decide()) == ["c2"]
+
+
+@pytest.mark.parametrize("fate", [fate for fate in BAD if fate != "stopping"])
 def test_each_missing_evidence_is_enough_to_refuse(fate: str) -> None:
     uuid = BETA if fate == "another history" else ALPHA
     world = World({"c1": Member("stopped", seqno=5), "c2": Member(fate, uuid, 5)}, frozenset())

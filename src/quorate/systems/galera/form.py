@@ -62,6 +62,12 @@ exec galera_new_cluster"""
 """Looks once more, at the last moment, for what the plan took for granted."""
 
 
+STOP = f"""timeout 15 systemctl stop {UNIT} && exit 0
+systemctl kill --signal=KILL {UNIT}
+exec systemctl stop {UNIT}"""
+"""A member that waits may not hear that it is to stop, for minutes (seen with MariaDB 11.8). It has nothing to lose."""
+
+
 class Stand(Enum):
     """What one controller is, as far as forming goes."""
 
@@ -198,9 +204,8 @@ def _would_be_lost(host: str, data: Data | Unknown, primary: Status, contents: C
 
 def stop(hosts: Sequence[str]) -> Wave:
     """Stop members that serve nobody."""
-    steps = tuple(
-        Step(host=host, title=f"stop waiting on {host}", acts=(SetUnit(name=UNIT, verb="stop"),)) for host in hosts
-    )
+    act = Run(title=f"stop {UNIT}", argv=("sh", "-c", STOP))
+    steps = tuple(Step(host=host, title=f"stop waiting on {host}", acts=(act,)) for host in hosts)
     return Wave(title="galera: stop members that wait for a cluster that does not exist", system=NAME, steps=steps)
 
 

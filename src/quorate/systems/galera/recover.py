@@ -14,6 +14,7 @@ it is put aside first.
     any PRIMARY                        as form() grows it; what it does not have is put aside where it was given up
     else all FRESH                     as form() begins it
     else any UNKNOWN, not given up     Blocked: a Primary may live there, or data that is newer
+    else only those that are stopping  Blocked for RETURN seconds, then killed, and looked at again
     else members remember each other   Blocked for RETURN seconds: they come back by themselves (pc.recovery)
     else evidence is missing of any    Blocked, naming it: its disk is empty, its position was not told, XA transactions
     else histories differ              Blocked, with each of them
@@ -88,6 +89,8 @@ def recover(spec: Galera, site: Site, views: Mapping[str, View | Unknown], terms
     if all(what is Stand.FRESH for what in stands.values()):
         return form(spec, site, views)
     unseen = [host for host in names if stands[host] is Stand.UNKNOWN and host not in terms.given]
+    if unseen and unseen == _hanging(views, unseen) and terms.waited >= RETURN:
+        return (stop(unseen),)
     if unseen:
         reason = f"a Primary, or data that is newer, may be on {', '.join(unseen)}: what is there is not known"
         return Blocked(reason, evidence, passing=all(isinstance(views[host], View) for host in unseen))
@@ -121,6 +124,11 @@ def _joining(spec: Galera, host: str, view: View) -> Sequence[Wave]:
 
 def _copying(view: View) -> bool:
     return isinstance(view.data, Data) and view.data.copying
+
+
+def _hanging(views: Mapping[str, View | Unknown], hosts: Sequence[str]) -> list[str]:
+    """Who was told to stop. What they hold is asked once they have."""
+    return [host for host in hosts if isinstance(view := views[host], View) and view.unit == "deactivating"]
 
 
 def position_of(view: View) -> Position | Unknown | None:
