@@ -189,6 +189,18 @@ def test_names_of_kernel_settings(name: str, live: str, kept: str) -> None:
     assert files.sysctl_paths(name, "") == (f"/proc/sys/{live}", f"/etc/sysctl.d/60-quorate-{kept}.conf")
 
 
+def test_who_reads_a_whole_folder_never_meets_a_file_in_the_making(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keystone opens every file of its folder of keys, whatever it is called."""
+    (tmp_path / "1").write_text("old")
+    met: set[str] = set()
+    monkeypatch.setattr(os, "fsync", lambda _: met.update(path.name for path in tmp_path.iterdir() if path.is_file()))
+    files.put(str(tmp_path / "1"), b"new")
+    files.put(str(tmp_path / "2"), b"more")
+    assert met == {"1", "2"}
+
+
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "f").write_text("old")
     (tmp_path / ".f.quorate").mkdir()

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 AWAY = "controller3"
 KEYS = "/etc/keystone/fernet-keys"
-_DROP_IN = "/run/systemd/system/keystone.service.d"
+_DROP_IN = "/etc/systemd/system/keystone.service.d"  # a machine that was off has it still
 _SAID = "[Service]\\nEnvironment=OS_CACHE__ENABLED=false\\n"
 _WITHOUT_CACHE = f"mkdir -p {_DROP_IN} && printf '{_SAID}' > {_DROP_IN}/uncached.conf"
 
