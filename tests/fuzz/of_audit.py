@@ -32,8 +32,7 @@ from quorate.report.audit import as_data, as_text
 from quorate.report.sarif import as_sarif
 from quorate.transport.remote.gather import LARGEST, text_of
 
-RULES = rules()
-"""Loaded at once: the guided fuzzer has to see them being loaded."""
+rules()  # the guided fuzzer has to see them being loaded
 FILE, AGAIN = b"\xff", b"\xfe"
 MOST = 1 << 16
 """Bytes of a file: as many as are judged in a second, if the time grows with the size."""
