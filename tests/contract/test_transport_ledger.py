@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
-from test_transport import leased, sshd, way
+import pytest
+from test_transport import make_way, sshd
 from transport_ways import RUN, Way
 
 from quorate.core.act import MakeDirectory, Restore
@@ -12,8 +15,19 @@ from quorate.core.kept import HostKept, Lies, PathKept
 from quorate.core.observed import Absent, PathSeen
 from quorate.core.resource import File
 from quorate.transport.remote.ledger import KEEPS
+from quorate.transport.remote.program import ENVIRONMENT
 
-__all__ = ["leased", "sshd", "way"]
+__all__ = ["sshd"]
+
+
+@pytest.fixture(params=["fake", "local", "ssh"])
+async def leased(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Way]:
+    """Nobody's machine but the test's own: a ledger tells of all that was ever done there."""
+    monkeypatch.setenv("PATH", ENVIRONMENT["PATH"])
+    way = make_way(request, tmp_path)
+    assert (await way.lease("acquire")).granted
+    yield way
+    await way.transport.close()
 
 
 def restore(kept: HostKept, number: int = 0, **changes: Any) -> Restore:
