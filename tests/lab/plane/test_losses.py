@@ -1,7 +1,6 @@
 """What the model says works while parts are lost, beside what does: `quorate drill --lose`.
 
-By hand, all that can be lost here, and pairs of it: QUORATE_LOSSES=all, three quarters of an hour. On two cores those
-pairs fail that take the cache its quorum: Keystone does not carry this load without it (decision 19).
+By hand, all that can be lost here, and pairs of it: QUORATE_LOSSES=all, three quarters of an hour.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ def doubles() -> list[tuple[str, ...]]:
 
 FEW = [
     ("mariadb on controller1",),
-    ("haproxy on controller1", "haproxy on controller2"),
     ("controller2", "controller3"),
 ]
 LOSSES = [*singles(), *doubles()] if os.environ.get("QUORATE_LOSSES") == "all" else FEW
