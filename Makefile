@@ -23,7 +23,8 @@ BY_HAND = tests/lab/test_backup.py tests/lab/plane/test_live_fix.py tests/lab/pl
   tests/lab/plane/test_node.py tests/lab/plane/services/test_replace.py
 test: check packages
 	sh tools/packages.sh chromium chromium-driver
-	$(PY) -m pytest --no-skips --durations=40 tests/contract tests/property tests/model tests/real tests/golden tests/guides tests/lab \
+	$(PY) -m pytest -q --no-skips -n auto tests/property tests/model tests/golden tests/guides
+	$(PY) -m pytest --no-skips --durations=40 tests/contract tests/real tests/lab \
 	  --ignore tests/lab/plane/test_keystone_cache.py --ignore tests/lab/plane/services/test_impact.py \
 	  $(BY_HAND:%=--ignore %)
 
@@ -38,7 +39,7 @@ types: .venv/.ready
 	.venv/bin/mypy --no-error-summary
 
 unit: .venv/.ready
-	$(PY) -m pytest -q tests/unit tests/fuzz
+	$(PY) -m pytest -q -n auto tests/unit tests/fuzz
 
 fix: .venv/.ready
 	.venv/bin/ruff format .

@@ -131,6 +131,10 @@ def keys(plane: Plane, host: str, do: str, tag: str) -> int:
     return int(done.stdout)
 
 
+def journal(plane: Plane, host: str) -> str:
+    return plane.lab.run(host, "journalctl -u quorate-balancer -n 80 -o short-precise").stdout
+
+
 def running(plane: Plane) -> list[list[str]]:
     shown = [plane.lab.run(host, f"systemctl is-active {' '.join(UNITS)}").stdout.split() for host in hosts(plane)]
     return [[unit for unit, state in zip(UNITS, states, strict=True) if state == "active"] for states in shown]
@@ -195,11 +199,12 @@ def test_a_change_of_the_balancer_loses_no_request(
     machines: Plane, section: dict[str, Any], within: float, workers: int
 ) -> None:
     choose(machines, quorate={"workers": workers})
-    with clients(machines, hosts(machines)[0], workers) as seen:
+    first = hosts(machines)[0]
+    with clients(machines, first, workers) as seen:
         choose(machines, quorate={"workers": workers, **section})
     for client in seen:
         assert client["count"] > 100
-        assert (client["wrong"], client["closed"]) == (0, False)
+        assert (client["wrong"], client["closed"]) == (0, False), journal(machines, first)
         assert client["slowest"] < within
 
 

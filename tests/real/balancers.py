@@ -32,7 +32,7 @@ high = [fcntl.fcntl(int(text), fcntl.F_DUPFD, 500) for text in sys.argv[1].split
 for number, descriptor in enumerate(high, 3):
     os.dup2(descriptor, number)
 os.closerange(3 + len(high), 10_000)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(high)))
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(high)), WATCHDOG_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
@@ -41,7 +41,10 @@ class ServiceManager:
     """What systemd does for a service that notifies it: keeps descriptors from one process to the next.
 
     It closes those that it is told to forget later, as systemd does (asynchronously): here once the service is ready.
+    `watchdog`: seconds within which the service is asked to tell that it lives; this one never ends it.
     """
+
+    watchdog = 600
 
     def __init__(self, folder: Path) -> None:
         self.path = str(folder / "notify")
@@ -90,7 +93,8 @@ class ServiceManager:
         kept = list(self.kept)
         self.told.clear()
         names = ":".join(name for name, _ in kept)
-        environment = {**os.environ, "NOTIFY_SOCKET": self.path, "LISTEN_FDNAMES": names}
+        asked = {"NOTIFY_SOCKET": self.path, "LISTEN_FDNAMES": names, "WATCHDOG_USEC": f"{self.watchdog * 10**6}"}
+        environment = {**os.environ, **asked}
         numbers = [descriptor for _, descriptor in kept]
         starter = [sys.executable, "-c", _STARTER, ",".join(map(str, numbers)), *command]
         return subprocess.Popen(starter, stderr=log, env=environment, pass_fds=numbers)

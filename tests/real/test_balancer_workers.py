@@ -186,6 +186,20 @@ def test_restarts_keep_every_connection_whatever_the_number_of_workers(tmp_path:
     assert lost(clients) == []
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_watchdog_hears_of_it_right_before_and_after_it_becomes_anew(tmp_path: Path, count: int) -> None:
+    """However rarely else: a start on a busy machine has the whole of the watchdog's time."""
+    manager = ServiceManager(tmp_path)
+    balancer = Process(tmp_path, TWO.replace("2", str(count)), manager=manager)
+    try:
+        until(lambda: manager.told.count("WATCHDOG=1") == 1)
+        balancer.process.send_signal(signal.SIGHUP)
+        until(lambda: manager.told.count("WATCHDOG=1") == 3)
+    finally:
+        balancer.stop()
+        manager.stop()
+
+
 def test_workers_end_with_their_supervisor(balancer: Process) -> None:
     left = workers(balancer)
     balancer.process.kill()

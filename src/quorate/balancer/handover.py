@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from quorate.balancer import notify
+
 STATE = "QUORATE_BALANCER_STATE"
 """The environment variable that tells the next process which descriptor holds the state."""
 
@@ -138,9 +140,10 @@ def command() -> list[str]:
 def become_anew(descriptors: Sequence[int], environment: Mapping[str, str]) -> None:
     """Replace this process by a new one of the same program and arguments that inherits these descriptors.
 
-    Signals wait meanwhile: their default would end it.
+    Signals wait meanwhile: their default would end it. The watchdog counts from here: until the new one tells it.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     for descriptor in descriptors:
         os.set_inheritable(descriptor, True)
+    notify.alive()
     os.execve(sys.executable, command(), {**os.environ, **environment})  # noqa: S606 - the program that runs already

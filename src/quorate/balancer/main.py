@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import resource
 import signal
@@ -84,7 +85,8 @@ class Program:
         for sock in left.clients:
             self.loop.adopt(sock, left.state.clients.get(handover.inode(sock.fileno()), ClientState()))
         self._watchdog = notify.watchdog()
-        self._told = 0.0
+        self._serves = False
+        self._told = -math.inf  # when the watchdog last heard of this process
         self.loop.at_probe = self._alive
         on_signals(self.loop, {signal.SIGTERM: self._end, signal.SIGINT: self._end, signal.SIGHUP: self._reload})
         if place is not None:
@@ -152,17 +154,17 @@ class Program:
             notify.barrier(BARRIER)
 
     def _alive(self) -> None:
+        serves = self.loop.is_open and not self._serves
+        self._serves |= serves
         if self.board is not None:
             self.board.beat()
-            if self.loop.is_open and not self._told:
+            if serves:
                 self.board.serve()
-                self._told = self.worker.now
             return
-        if self.loop.is_open and not self._told:
+        if serves:
             notify.notify(f"READY=1\nMAINPID={os.getpid()}")
-            self._told = self.worker.now
-        if self._told and self._watchdog is not None and self.worker.now - self._told > self._watchdog / 4:
-            notify.notify("WATCHDOG=1")
+        if self._watchdog is not None and self.worker.now - self._told > self._watchdog / 4:
+            notify.alive()
             self._told = self.worker.now
 
     def _end(self) -> None:

@@ -35,6 +35,12 @@ def watchdog() -> float | None:
     return int(text) / 1e6 if text.isdigit() and mine else None
 
 
+def alive() -> None:
+    """Tell the watchdog that this process lives, if it is the one that the watchdog wants to hear from."""
+    if watchdog() is not None:
+        notify("WATCHDOG=1")
+
+
 def keep(descriptors: Sequence[int], name: str) -> None:
     """Have the service manager keep descriptors until this service's next process."""
     for first in range(0, len(descriptors), MAX_DESCRIPTORS):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import socket
@@ -149,7 +150,7 @@ class Supervisor:
 
     async def _ticks(self) -> None:
         watchdog = notify.watchdog()
-        told = last = time.monotonic()
+        told, last = -math.inf, time.monotonic()
         while True:
             now = time.monotonic()
             for child in self.children:
@@ -162,7 +163,7 @@ class Supervisor:
                 notify.notify(f"READY=1\nMAINPID={os.getpid()}")
             if watchdog is not None and now - told > watchdog / 4:
                 told = now
-                notify.notify("WATCHDOG=1")
+                notify.alive()
             await asyncio.sleep(TICK)
 
     def _look(self, child: Child, now: float) -> None:

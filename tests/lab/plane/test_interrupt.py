@@ -20,7 +20,7 @@ from lab.plane.machines import Plane, machines_up
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-POINTS = int(os.environ.get("QUORATE_INTERRUPTIONS", "3"))
+POINTS = int(os.environ.get("QUORATE_INTERRUPTIONS", "2"))
 
 
 def begun(plane: Plane, before: list[Path], wave: int) -> bool:

@@ -75,6 +75,7 @@ async def test_a_lapsed_lease_is_taken() -> None:
         (str(os.getpid()), "123", True),  # the number has been given to another process
         (str(os.getpid()), lock._started(os.getpid()), False),
     ],
+    ids=["gone", "another", "alive"],
 )
 async def test_a_dead_holder_on_the_same_machine_is_replaced_at_once(pid: str, started: str, replaced: bool) -> None:
     machines = Machines()
