@@ -47,6 +47,17 @@ BROKEN = (AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
 """What ends a connection; aiormq raises RuntimeError for a channel that has just been closed."""
 
 
+class Owned(aio_pika.Connection):
+    """A connection that is closed by whoever has it.
+
+    aio-pika's own is closed when it is collected, which one that never stood is in whatever thread that happens: there
+    it cannot be, and Python warns of it.
+    """
+
+    def __del__(self) -> None:
+        """Leave it."""
+
+
 class Line:
     """A connection to one of the nodes, opened again to the next one when it is lost."""
 
@@ -77,9 +88,7 @@ class Line:
             return
         lost, self._open = self._open, None
         self._next += 1
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(CONNECT):
-                await lost[0].close()
+        await _close(lost[0])
 
     async def close(self) -> None:
         """Close it, whatever its state."""
@@ -92,7 +101,7 @@ class Line:
         for _ in nodes:
             server = list(nodes)[self._next % len(nodes)]
             try:
-                async with asyncio.timeout(CONNECT):
+                async with contextlib.AsyncExitStack() as unless_done, asyncio.timeout(CONNECT):
                     connection = await aio_pika.connect(
                         host=nodes[server],
                         port=self._settings["port"],
@@ -100,13 +109,23 @@ class Line:
                         password=self._password,
                         virtualhost=self._settings["vhost"],
                         heartbeat=HEARTBEAT,
+                        connection_class=Owned,
                     )
+                    unless_done.push_async_callback(_close, connection)
                     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                    unless_done.pop_all()
                     return connection, server, channel.default_exchange
             except BROKEN as error:
                 why = f"{server}: {type(error).__name__}: {error}"
                 self._next += 1
         raise Failed(f"no node takes a connection; {why}")
+
+
+async def _close(connection: AbstractConnection) -> None:
+    """Close it, whatever its state."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CONNECT):
+            await connection.close()
 
 
 class Messages:
