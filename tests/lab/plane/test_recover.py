@@ -64,9 +64,9 @@ def stop(plane: Plane, *hosts: str) -> None:
         plane.lab.run(host, "systemctl stop mariadb", timeout=120)
 
 
-def crash(plane: Plane) -> None:
+def crash(plane: Plane, *hosts: str) -> None:
     """All at once, and they do not come back by themselves."""
-    everywhere(plane, "systemctl kill --signal=KILL mariadb; systemctl stop mariadb")
+    everywhere(plane, "systemctl kill --signal=KILL mariadb; systemctl stop mariadb", *hosts)
 
 
 # ---- situations: each breaks something, and says who must be given up for it (nobody: it comes back as it is)
@@ -91,6 +91,26 @@ def the_last_is_ahead(plane: Plane) -> None:
     stop(plane, "controller3")
 
 
+def the_last_crashed(plane: Plane) -> None:
+    stop(plane, "controller1", "controller2")
+    write(plane, "controller3")
+    crash(plane, "controller3")
+
+
+def one_is_left_without_quorum(plane: Plane) -> None:
+    crash(plane, "controller2", "controller3")
+
+
+def power_lost(plane: Plane) -> None:
+    plane.lab.kill()
+    plane.lab.start()
+
+
+def state_files_garbled(plane: Plane) -> None:
+    crash(plane)
+    everywhere(plane, "head -c 200 /dev/urandom | tee /var/lib/mysql/grastate.dat >/var/lib/mysql/gvwstate.dat")
+
+
 def no_state_files(plane: Plane) -> None:
     crash(plane)
     everywhere(plane, "rm -f /var/lib/mysql/grastate.dat /var/lib/mysql/gvwstate.dat")
@@ -110,10 +130,17 @@ def one_waits(plane: Plane) -> None:
     plane.lab.run("controller1", "systemctl start --no-block mariadb")
 
 
+CUT = "cd /var/lib/mysql && : >grastate.dat && touch sst_in_progress && rm -rf keystone ib_logfile0"
+
+
 def a_copy_was_cut_off(plane: Plane) -> None:
     stop(plane, "controller3", "controller1", "controller2")
-    cut = "cd /var/lib/mysql && : >grastate.dat && touch sst_in_progress && rm -rf keystone ib_logfile0"
-    plane.lab.run("controller3", cut)
+    plane.lab.run("controller3", CUT)
+
+
+def two_copies_were_cut_off(plane: Plane) -> None:
+    stop(plane, "controller3", "controller1", "controller2")
+    everywhere(plane, CUT, "controller1", "controller3")
 
 
 def claims_to_be_the_last(plane: Plane) -> None:
@@ -151,6 +178,7 @@ def prepared(plane: Plane) -> None:
 
 
 def one_is_gone_for_ever(plane: Plane) -> None:
+    plane.lab.run("controller1", "crm_attribute --name stonith-action --update off")  # else fencing powers it on again
     crash(plane)
     plane.lab.kill("controller3")
 
@@ -166,6 +194,11 @@ COMPLETE: tuple[Callable[[Plane], None], ...] = (
     waiting_without_memory,
     one_waits,
     claims_to_be_the_last,
+    the_last_crashed,
+    one_is_left_without_quorum,
+    power_lost,
+    state_files_garbled,
+    two_copies_were_cut_off,
 )
 REFUSED: tuple[tuple[Callable[[Plane], None], str], ...] = (
     (disk_lost, "controller2"),
@@ -202,6 +235,7 @@ def test_without_evidence_nothing_is_started_until_it_is_given_up(
     if ill not in on:
         plane.lab.start(ill)
         plane.lab.wait_for_ssh(ill)
+        plane.lab.run("controller1", "crm_attribute --name stonith-action --delete")
     plane.quorate("recover")
 
 
