@@ -24,12 +24,12 @@ import systems_clouds
 from quorate import systems as systems_package
 from quorate.core.client import with_passwords
 from quorate.core.drill import Workload
+from quorate.core.lasting import DEADLINE
 from quorate.core.observed import Answer, Unknown
 from quorate.core.resource import File, Unit
 from quorate.core.secret import names_in
 from quorate.core.system import AnySystem, Blocked, Site, enabled, site_of
 from quorate.core.verdict import Judgement
-from quorate.engine.observe import DEADLINE
 from quorate.model.cloud import Cloud, Spec
 
 SYSTEMS = systems_package.discover()

@@ -104,6 +104,8 @@ def _remedy(foresight: Foresight, part: str) -> str:
         return "no failure domain may hold so many controllers that the others are no majority"
     if foresight.known[part].kind == "switch":
         return "with ports at a second switch, a bond over both survives the loss of either"
+    if foresight.known[part].kind == "link" and not foresight.stopped({part}) and foresight.known[part].hits:
+        return "two that do not hear each other both hold a VIP: fencing leaves one of them"
     if foresight.known[part].kind == "link" and not foresight.stopped({part}):
         return "nobody moves a VIP whose holder is cut off from clients alone: give it a bond over two switches"
     return "three controllers, or five, survive the loss of one"

@@ -15,11 +15,12 @@ from quorate.cli import render
 from quorate.cli.options import cloud_option, output_option
 from quorate.cli.plan import as_text
 from quorate.cli.session import holder, known, operation, without_option
+from quorate.core.lasting import DEADLINE
 from quorate.core.node import drain_plan, replace_plan, undrain_plan
 from quorate.core.plan import Plan
 from quorate.engine.apply import Operation, Outcome, Planner, apply, look, refuse_unless_doable
 from quorate.engine.lock import held
-from quorate.engine.observe import DEADLINE, SOON
+from quorate.engine.observe import SOON
 from quorate.errors import QuorateError, Unreachable
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import groupby
+from math import ceil
 from pathlib import Path
 
 import click
@@ -16,6 +17,9 @@ from quorate.core.impact import in_all
 from quorate.core.plan import Plan, Wave
 from quorate.engine.apply import look
 from quorate.errors import InvalidInput
+
+SHORT = 180
+"""Seconds below which people count in seconds."""
 
 
 @click.command()
@@ -73,6 +77,10 @@ def _lines(plan: Plan) -> Iterator[str]:
     if any(wave.impact for wave in plan.waves):
         most = ", ".join(f"{function} {seconds:.1f} s" for function, seconds in in_all(plan).items())
         yield f"\npauses in all, at most: {most or 'none'}"
+    if plan.takes is not None:
+        bound = "nothing bounds it" if plan.takes.most is None else f"at most {_long(plan.takes.most)}"
+        yield f"\ntakes in all about {_long(plan.takes.about)}, {bound}: a wave that takes longer than it may ends it"
+        yield f"  about: a guess; {plan.takes.source}"
     for note in plan.notes:
         yield f"\nNOTE {note.system}: {note.text}"
     for missing in plan.missing:
@@ -80,6 +88,11 @@ def _lines(plan: Plan) -> Iterator[str]:
     for refusal in plan.refusals:
         yield f"\nREFUSED {refusal.system or 'cloud'}: {refusal.reason}"
         yield from (f"  {line}" for line in refusal.evidence)
+
+
+def _long(seconds: float) -> str:
+    """Say a length in figures that a person can keep in mind; never a shorter one."""
+    return f"{ceil(seconds)} s" if seconds < SHORT else f"{ceil(seconds / 60)} min"
 
 
 def _members(count: int) -> str:
@@ -99,6 +112,8 @@ def _wave_lines(number: int, wave: Wave) -> Iterator[str]:
         yield f"   pauses: {pauses or 'none'}; {_members(wave.impact.left)} on, {wave.impact.least} must"
         if wave.impact.plays:
             yield f"   it is the {' and the '.join(wave.impact.plays)}, which clients notice: it comes last"
+    if wave.takes is not None and wave.takes.most is not None:
+        yield f"   takes about {_long(wave.takes.about)}, at most {_long(wave.takes.most)}"
     if wave.gate is not None:
         members = ", ".join(wave.gate.members)
         yield f"   then waits until {wave.gate.system} is well on {members}, at most {wave.gate.timeout:.0f} s"

@@ -1,7 +1,8 @@
 """What stops when which parts are lost, from the cloud file alone: a model of parts and of what needs them.
 
 Parts are the controllers, their disks, BMCs and links, the switches that the file names, the failure domains that
-several controllers share, the arbiter, and each process on each controller. Who does not reach the management network
+several controllers share, the arbiter, each process on each controller, and the keys without which a process there is
+none, which the operator's secrets hold as well. Who does not reach the management network
 is not there: everything meets there, and the others cut its power. Switches that the file does not name are not
 counted, and `uncounted` says so. A system works as `core/system.py` says of it: a majority of its members, or each of
 its processes somewhere, and all kinds of endpoints that it needs, but for those that it can do without for a time
@@ -25,6 +26,7 @@ from quorate.model.rules import Finding
 from quorate.model.words import Path
 
 ARBITER = "arbiter"
+SECRETS = "secrets.yaml"
 BOND = 2
 """Ports with which a controller is not alone on a network."""
 
@@ -34,7 +36,7 @@ class Part:
     """Something that can be lost. `kind`: its key in `failure_rates`; `group`: it and its like, in words.
 
     `hosts`: the controllers that have it, or share it. `hits`: what a drill would say that its loss takes; nothing:
-    clients notice nothing.
+    nobody has to take over.
     """
 
     kind: str
@@ -132,6 +134,11 @@ def process(unit: str, host: str) -> str:
     return f"{unit.removesuffix('.service')} on {host}"
 
 
+def keyring(system: str, host: str) -> str:
+    """Name the part that a system's keys on a controller are."""
+    return f"{system} keys on {host}"
+
+
 def bmc(host: str) -> str:
     """Name the part by which a controller's power is cut."""
     return f"BMC of {host}"
@@ -171,7 +178,7 @@ def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
             formulas[one.does] = every(_own(one, system, site), *below, *one.beyond)
     offers = {kind: system.name for system in chosen for kind in system.offers}
     needs = {system.name: frozenset(offers[kind] for kind in _needed(system)) for system in chosen}
-    kept = {f"{one.what} ({system.name})": _kept(one, site) for system in chosen for one in system.keeps}
+    kept = {f"{one.what} ({system.name})": _kept(one, system, site) for system in chosen for one in system.keeps}
     formulas |= kept
     rest_on = parts(formulas)
     known = {name: part for name, part in _known(site, systems) if name in rest_on}
@@ -182,6 +189,7 @@ def _known(site: Site, systems: Sequence[AnySystem]) -> Iterator[tuple[str, Part
     """Everything that a formula may name, with what its loss is to a drill."""
     cloud = site.cloud
     yield ARBITER, Part("arbiter", "the arbiter")
+    yield SECRETS, Part("secrets", SECRETS)
     for host in cloud.names:
         gone = (Hit(host, MACHINE, Loss.SILENT),)
         yield host, Part("controller", "controllers", (host,), gone)
@@ -192,6 +200,9 @@ def _known(site: Site, systems: Sequence[AnySystem]) -> Iterator[tuple[str, Part
             for switch in network.switches or ("",):
                 alone = name == "management" and len(network.switches) < BOND
                 yield link(network, host, switch), Part("link", "links", (host,), gone if alone else ())
+        for system in enabled(cloud, systems):
+            for name in _keys(system, host):
+                yield name, Part("keys", f"{system.name} keys", (host,))
         for one in processes_of(site, systems):
             yield process(one.unit, host), Part("process", one.unit, (host,), one.hits(host, Loss.REFUSED))
     for switch in switches_of(cloud):
@@ -234,13 +245,15 @@ def _own(one: Function, system: AnySystem, site: Site) -> Formula:
     if not one.units:
         return system.name
     hosts = site.cloud.names
-    running = (some(*(every(up(host), process(unit, host)) for host in hosts)) for unit in one.units)
+    running = (_somewhere(system, unit, hosts) for unit in one.units)
     return every(*running, *map(offered, one.needs))
 
 
-def _kept(one: Kept, site: Site) -> Formula:
+def _kept(one: Kept, system: AnySystem, site: Site) -> Formula:
     """It is there while one of those disks is on which it lies at least; which these are nobody knows."""
     disks = tuple(disk(host) for host in site.cloud.names)
+    if one.on == "keys":
+        return some(SECRETS, *(every(disk(host), *_keys(system, host)) for host in site.cloud.names))
     copies = len(disks) if one.on == "all" else len(disks) // 2 + 1
     return AtLeast(len(disks) - copies + 1, disks)
 
@@ -253,7 +266,9 @@ def _of(system: AnySystem, site: Site) -> Iterator[tuple[str, Formula]]:
     """Its members, itself by its name, and each kind that it offers."""
     spec, hosts = site.cloud.systems[system.name], site.cloud.names
     processes = system.drills.processes(spec, site) if system.drills else ()
-    members = {host: every(up(host), *(process(one.unit, host) for one in processes)) for host in hosts}
+    members = {
+        host: every(up(host), *(process(one.unit, host) for one in processes), *_keys(system, host)) for host in hosts
+    }
     own = system.stands(spec, site) if system.stands else _together(system, members, processes)
     yield system.name, every(own, *map(offered, _needed(system)))
     for kind in system.offers:
@@ -266,4 +281,13 @@ def _together(system: AnySystem, members: Mapping[str, Formula], processes: Sequ
     """By majority, or each process on any controller."""
     if system.quorum == "majority":
         return majority(*members.values())
-    return every(*(some(*(every(up(host), process(one.unit, host)) for host in members)) for one in processes))
+    return every(*(_somewhere(system, one.unit, members) for one in processes))
+
+
+def _somewhere(system: AnySystem, unit: str, hosts: Iterable[str]) -> Formula:
+    """A process of a system runs on any controller, with what keys it needs."""
+    return some(*(every(up(host), process(unit, host), *_keys(system, host)) for host in hosts))
+
+
+def _keys(system: AnySystem, host: str) -> tuple[str, ...]:
+    return (keyring(system.name, host),) if system.keys else ()

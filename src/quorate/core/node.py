@@ -15,6 +15,7 @@ from quorate.core.draining import kept, withdrawn
 from quorate.core.drill import Roles
 from quorate.core.failure import NOTICEABLE, predict
 from quorate.core.fault import MACHINE, Hit, Loss
+from quorate.core.lasting import timed
 from quorate.core.observed import Unknown, World
 from quorate.core.order import may_disturb
 from quorate.core.plan import Missing, Note, Plan, Refusal, Wave
@@ -42,7 +43,7 @@ def drain_plan(
     waves = withdrawn(reviews, target, systems, roles)
     refusals = [*_unkept(reviews, site), *(_not_spared(reviews, site, host) if waves else ())]
     notes = (_afterwards(target, systems, roles, host),)
-    return _plan(target, world, reviews, waves, refusals, made=made, without=without, notes=notes)
+    return _plan(target, world, reviews, waves, refusals, systems=systems, made=made, without=without, notes=notes)
 
 
 def undrain_plan(
@@ -61,7 +62,7 @@ def undrain_plan(
     target = replace(site, drained=site.drained - {host})
     waves = withdrawn(reviews, target, systems, roles)
     refusals = [*_unkept(reviews, site), *(_not_well(reviews, host) if waves else ())]
-    return _plan(target, world, reviews, waves, refusals, made=made, without=without, notes=())
+    return _plan(target, world, reviews, waves, refusals, systems=systems, made=made, without=without, notes=())
 
 
 def kept_drained_plan(
@@ -77,7 +78,7 @@ def kept_drained_plan(
     reviews = review(site, systems, secrets, world)
     roles, _ = roles_of(site, reviews)
     waves = withdrawn(reviews, site, systems, roles)
-    return _plan(site, world, reviews, waves, (), made=made, without=without, notes=())
+    return _plan(site, world, reviews, waves, (), systems=systems, made=made, without=without, notes=())
 
 
 def replace_plan(
@@ -154,6 +155,7 @@ def _plan(
     waves: Sequence[Wave],
     refusals: Sequence[Refusal],
     *,
+    systems: Sequence[AnySystem],
     made: str,
     without: Sequence[str],
     notes: Sequence[Note],
@@ -164,7 +166,7 @@ def _plan(
         if isinstance(seen := world.get(name, Unknown(why="it was not looked at")), Unknown)
         and name not in {*without, *site.drained}
     )
-    return Plan(
+    plan = Plan(
         cloud=site.cloud.cloud,
         made=made,
         waves=tuple(waves),
@@ -174,4 +176,5 @@ def _plan(
         refusals=tuple(refusals),
         notes=tuple(notes) if waves else (),
         world=world_digest(site, world, reviews),
-    ).printed()
+    )
+    return timed(plan, systems).printed()

@@ -53,10 +53,22 @@ class Impact(_Part):
     donor: str = ""
 
 
+class Takes(_Part):
+    """How long something takes, seconds (core/lasting.py).
+
+    `about`: a guess, which rests on `source`. `most`: by then it is done or apply has stopped; None: nothing bounds it.
+    """
+
+    about: float
+    most: float | None
+    source: str
+
+
 class Wave(_Part):
     """Steps that run side by side, one for each controller; then the gate. A disturbing wave has one step only.
 
     `system` is empty for the preparation, which touches nothing that runs. `impact`: of one that interrupts somebody.
+    `takes`: all of it, the gate and the looks before and after it included.
     """
 
     title: str
@@ -64,6 +76,7 @@ class Wave(_Part):
     steps: tuple[Step, ...]
     gate: Gate | None = None
     impact: Impact | None = None
+    takes: Takes | None = None
 
 
 class Refusal(_Part):
@@ -98,6 +111,7 @@ class Plan(_Part):
     `drained`: the controllers that nobody depends on, once it is done.
     `only`: the systems that it is for, in their order; of the others nothing is planned. Empty: all of the cloud.
     `undoes`: of a rollback, the first run that it undoes.
+    `takes`: from apply's first look to its last one; None: there is nothing to do.
     """
 
     cloud: str
@@ -108,6 +122,7 @@ class Plan(_Part):
     drained: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     undoes: str = ""
+    takes: Takes | None = None
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Note, ...] = ()
     world: str = Field(description="Digest of all that was observed and asked for where it matters to this plan.")

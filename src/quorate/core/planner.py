@@ -17,6 +17,7 @@ from quorate.core.diff import Change
 from quorate.core.draining import withdrawn
 from quorate.core.drill import Roles
 from quorate.core.impact import all_foretold
+from quorate.core.lasting import timed
 from quorate.core.observed import HostSeen, Unknown, World
 from quorate.core.order import may_disturb, needed
 from quorate.core.plan import Gate, Impact, Missing, Note, Plan, Refusal, Step, Wave, digest
@@ -48,7 +49,7 @@ def make_plan(
     reviews = tuple(one for one in every if not only or one.system.name in only)
     playing = roles_of(site, every)
     found = arrange(site, systems, reviews, playing, terms)
-    return Plan(
+    plan = Plan(
         cloud=site.cloud.cloud,
         made=made,
         waves=(*found.waves, *withdrawn(reviews, site, systems, playing[0])),
@@ -59,7 +60,8 @@ def make_plan(
         refusals=(*_wrong_systems(site, world), *found.refusals),
         notes=found.notes,
         world=world_digest(site, world, reviews),
-    ).printed()
+    )
+    return timed(plan, systems).printed()
 
 
 @dataclass(frozen=True)

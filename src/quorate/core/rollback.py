@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from quorate.core.delta import Delta, merged, unit_act
 from quorate.core.diff import Change
 from quorate.core.kept import HostKept
+from quorate.core.lasting import timed
 from quorate.core.observed import HostSeen, PathSeen, Seen, UnitSeen, Unknown, World
 from quorate.core.plan import Note, Plan, Refusal, Step, Wave, digest
 from quorate.core.planner import arrange, missing
@@ -93,7 +94,7 @@ def make_rollback(
     against = [*_forgotten(past), *(one for host in hosts.values() for one in host.back.against)]
     against += [one for _, more in units.values() for one in more]
     against += [one for name, host in hosts.items() for one in _strangers(name, host, past.kept[name])]
-    return Plan(
+    plan = Plan(
         cloud=site.cloud.cloud,
         made=made,
         waves=(*_beside(hosts, "put back", _orphans), *found.waves, *_beside(hosts, "remove what is empty", _empty)),
@@ -104,7 +105,8 @@ def make_rollback(
         refusals=(*(Refusal(system="", reason=o.what, evidence=(o.remedy,)) for o in against), *found.refusals),
         notes=(*found.notes, *_lasting(hosts)),
         world=_digest(site, past),
-    ).printed()
+    )
+    return timed(plan, systems).printed()
 
 
 def _host(site: Site, systems: Sequence[AnySystem], secrets: Secrets, host: str, past: Past) -> Host:

@@ -180,10 +180,13 @@ class Withdrawal:
 
 @dataclass(frozen=True)
 class Kept:
-    """Something that is acknowledged only when it lies on the disks of so many members: all that serve, a majority."""
+    """Something that is acknowledged only when it lies on the disks of so many members: all that serve, a majority.
+
+    `on` keys: it lies nowhere, and is good while the system's keys are on any disk, or in `secrets.yaml`.
+    """
 
     what: str
-    on: Literal["all", "majority"]
+    on: Literal["all", "majority", "keys"]
 
 
 @dataclass(frozen=True)
@@ -221,7 +224,7 @@ class System(Generic[S, V]):
     `spares`: kinds of `needs` without which it works on, slower. `stands`: whether its own processes on all controllers
     together do what they are for (core/tree.py), where that is not a majority of them, nor each of them somewhere.
     `functions`: what it is there for. `keeps`: what its members hold for others.
-    `keys`: what of it can be rotated.
+    `keys`: what of it can be rotated; a member without them does not do what it is for.
     `drained`: who is drained, of the one system that keeps that. `drain`: what is left to do so that nobody depends on
     `Site.drained`, and all others may serve.
     `occupied`: why an empty machine cannot take a controller's place, in words: it holds data, or another one is seen

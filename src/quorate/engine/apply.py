@@ -16,6 +16,7 @@ from math import inf
 from typing import Any
 
 from quorate.core.act import Act, Install, Run, WriteFile
+from quorate.core.lasting import POLL
 from quorate.core.node import kept_drained_plan
 from quorate.core.observed import Unknown, World
 from quorate.core.order import may_disturb
@@ -65,7 +66,7 @@ class Operation:
     clock: Clock
     progress: Callable[[str], None] = lambda _text: None
     about: Mapping[str, str] = field(default_factory=dict)
-    poll: float = 0.5
+    poll: float = POLL
     reach: float = inf
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
+from quorate.core.lasting import DEADLINE
 from quorate.core.observed import Answer, HostSeen, Unknown, World
 from quorate.core.resource import Resource
 from quorate.core.secret import Secrets
@@ -17,8 +18,6 @@ from quorate.transport.request import observe_request, read_observed
 
 Transports = Mapping[str, Transport]
 
-DEADLINE = 8.0
-"""Seconds for one look at a controller, connecting included, however busy it is."""
 PATIENT = 15.0
 """Seconds in which an answer comes of which a recovery depends."""
 SOON = 3.5

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from quorate.core.kept import HostKept, PastRun, aim, all_runs, standing_before
+from quorate.core.lasting import DEADLINE
 from quorate.core.observed import Unknown
 from quorate.core.plan import Plan
 from quorate.core.review import judge, views_of
@@ -26,7 +27,6 @@ from quorate.engine.apply import (
     verdict_of,
     world_of,
 )
-from quorate.engine.observe import DEADLINE
 from quorate.errors import InvalidInput, Refused, Unreachable
 from quorate.transport.request import kept_request, read_kept
 

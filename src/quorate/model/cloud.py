@@ -284,6 +284,10 @@ class FailureRates(Section):
         "failures of software that no restart mends (T. A. Nguyen et al., A Comprehensive Availability Modeling and "
         "Analysis of a Virtualized Servers System, The Scientific World Journal, 2014, table 3).",
     )
+    keys: Rate = _rate(
+        876000, 1, "a folder of keys that is emptied or spoilt, 1 % a year; `quorate apply` brings it back; ours."
+    )
+    secrets: Rate = _rate(876000, 24, "the operator's `secrets.yaml` with all its copies, 1 % a year; ours.")
     failure_domain: Rate = _rate(
         19700, 6, "20 racks of 45 fail in a year, a power distribution unit is away for 6 h (J. Dean, 2008)."
     )

@@ -58,7 +58,12 @@ def picture(title: str, foresight: Foresight, told: Sequence[Expected], uncounte
     return "\n".join([head, f'<rect width="{WIDTH}" height="{height:.0f}" fill="white"/>', *body, "</svg>", ""])
 
 
-_SHARED = {"failure_domain": "failure domain", "switch": "switch", "arbiter": "votes, holds nothing"}
+_SHARED = {
+    "failure_domain": "failure domain",
+    "switch": "switch",
+    "arbiter": "votes, holds nothing",
+    "secrets": "holds the keys",
+}
 
 
 def _below(boxes: Sequence[Box]) -> float:

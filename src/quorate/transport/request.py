@@ -19,8 +19,9 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from quorate.core.act import Act, Install, Run, SetUnit
+from quorate.core.act import Act
 from quorate.core.kept import HostKept
+from quorate.core.lasting import MARGIN, WAIT, granted
 from quorate.core.observed import HostSeen
 from quorate.core.resource import Directory, File, Gone, Package, Resource, Sysctl, Unit
 from quorate.core.system import Question
@@ -45,7 +46,6 @@ _NEEDS = {
     "lease": ("files", "lease", "serve"),
     "gather": ("program", "files", "observe", "gather", "serve"),
 }
-_MARGIN = 10.0
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -128,7 +128,7 @@ def observe_request(
     slowest = sum(question.timeout for several in questions.values() for question in several)
     wanted = [_wanted(resource) for resource in resources]
     body = {"verb": "observe", "root": root, "resources": wanted, "questions": asked, "nice": nice}
-    return _request(body, _MARGIN + min(slowest, 120.0))
+    return _request(body, MARGIN + min(slowest, 120.0))
 
 
 def _wanted(resource: Resource) -> dict[str, str]:
@@ -145,7 +145,7 @@ def act_request(
     acts: Sequence[Act],
     root: str = "",
     *,
-    wait: float = 3.0,
+    wait: float = WAIT,
     about: Mapping[str, str] | None = None,
 ) -> Request:
     """Ask for acts, their secrets resolved. `wait`: for an earlier run's act that is still at work.
@@ -161,19 +161,7 @@ def act_request(
         "about": dict(about or {}),
         "acts": [act.model_dump(mode="json") for act in acts],
     }
-    return _request(body, _MARGIN + wait + sum(map(_patience, acts)))
-
-
-def _patience(act: Act) -> float:
-    match act:
-        case Install():
-            return 2 * 1800.0 + 600.0
-        case SetUnit():
-            return 2 * act.timeout + 90.0
-        case Run():
-            return act.timeout + 5.0
-        case _:
-            return 60.0
+    return _request(body, granted(acts, wait))
 
 
 def lease_request(
@@ -190,17 +178,17 @@ def lease_request(
     `steal_from`: the token of a lease that may be taken although it has time left, its holder being proved dead.
     """
     body = {"verb": "lease", "root": root, "do": do, "token": token, "ttl": ttl, "steal_from": steal_from}
-    return _request(body | {"holder": dict(holder or {})}, _MARGIN)
+    return _request(body | {"holder": dict(holder or {})}, MARGIN)
 
 
 def kept_request(since: str | None = None, root: str = "") -> Request:
     """Ask what is kept of runs; of those that began then or later, all of it, and how that lies now."""
-    return _request({"verb": "kept", "root": root, "since": since}, 3 * _MARGIN)
+    return _request({"verb": "kept", "root": root, "since": since}, 3 * MARGIN)
 
 
 def gather_request(names: str, packages: Sequence[str], root: str = "") -> Request:
     """Ask for every file whose path `names` (a regular expression) is found in, and for versions of packages."""
-    return _request({"verb": "gather", "root": root, "names": names, "packages": list(packages)}, 3 * _MARGIN)
+    return _request({"verb": "gather", "root": root, "names": names, "packages": list(packages)}, 3 * MARGIN)
 
 
 def read_observed(host: str, completed: Completed) -> HostSeen:

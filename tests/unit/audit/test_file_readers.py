@@ -53,6 +53,13 @@ def test_a_configuration_of_openssl_is_no_option_file() -> None:
     assert kind_of(Text("etc/ssl/openssl.cnf", "[ ca ]\ndefault_ca = CA_default\n")) is None
 
 
+def test_tables_and_folders_of_cron() -> None:
+    body = "MAILTO=root\n# fernet\n\n 0  3 * * 1\tkeystone fernet_rotate && x\n@daily y\n0 3 * *\n"
+    assert lines("etc/cron.d/keystone", body) == ["4 0 3 * * 1|keystone fernet_rotate && x", "5 @daily|y"]
+    assert lines("etc/cron.weekly/keys", "#!/bin/sh\nfernet\n") == ["0 @weekly|#!/bin/sh\nfernet\n"]
+    assert kind_of(Text("etc/cron.d/popularity", "0 3 * * 1 root popularity\n")) is None
+
+
 def test_rabbitmq_conf() -> None:
     body = "## a comment\nlisteners.tcp.1 = 10.0.0.1:5672\ndefault_pass = 'a # b'  # secret\n\nheartbeat=60 # s\n"
     assert lines("rabbitmq.conf", body) == [

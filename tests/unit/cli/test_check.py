@@ -61,7 +61,7 @@ def test_warnings_have_reasons_and_exit_code_0(tmp_path: Path) -> None:
 
 def test_what_is_lost_with_what() -> None:
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL)])
-    assert "\nno single point of failure among 33 parts\nnot counted: the switches of management; is " in said.stdout
+    assert "\nno single point of failure among 37 parts\nnot counted: the switches of management; is " in said.stdout
     assert "\n105 pairs of parts, lost at once, stop something" in said.stdout
     said = CliRunner().invoke(quorate, ["check", "-c", str(MINIMAL), "--losses", "2"])
     told = "galera stops, and 1 more that need them: nobody can write a row, read a row, issue a token, and 1 more such"
@@ -123,6 +123,26 @@ def test_a_failure_domain_of_nobody_is_a_mistake(tmp_path: Path) -> None:
     assert "no such controller: 'contoller2' (is 'controller2' a slip of the pen?)" in said.stderr
 
 
+def test_a_pair_that_nobody_fences_is_told_to_be_fenced(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.yaml"
+    path.write_text(
+        "cloud: pair\n"
+        "networks: {management: 10.0.0.0/24, public: {subnet: 10.0.8.0/24, interface: eth1, switches: [left, right]}}\n"
+        "vips: {api: 10.0.0.10, public: {address: 10.0.8.10, network: public}}\n"
+        "controllers:\n"
+        "  controller1: {addresses: {management: 10.0.0.11, public: 10.0.8.11}}\n"
+        "  controller2: {addresses: {management: 10.0.0.12, public: 10.0.8.12}}\n"
+        "arbiter: 10.2.0.9\n",
+        encoding="utf-8",
+    )
+    said = CliRunner().invoke(quorate, ["check", "-c", str(path)])
+    assert said.exit_code == 0
+    assert (
+        "\nsingle point of failure: eth0 of controller1: nobody can reach the VIP public; two that do not hear each "
+        "other both hold a VIP: fencing leaves one of them\n"
+    ) in said.stdout
+
+
 def test_one_switch_is_a_single_point_of_failure_and_two_are_none(tmp_path: Path) -> None:
     path = tmp_path / "cloud.yaml"
     text = MINIMAL.read_text(encoding="utf-8")
@@ -137,7 +157,7 @@ def test_one_switch_is_a_single_point_of_failure_and_two_are_none(tmp_path: Path
     assert "single point of failure: switch-a: corosync, galera, haproxy, memcached stop, and 3 more" in one
     assert "; with ports at a second switch, a bond over both survives the loss of either\n" in one
     assert "not counted" not in one
-    assert "no single point of failure among 38 parts\n" in checked("switch-a, switch-b")
+    assert "no single point of failure among 42 parts\n" in checked("switch-a, switch-b")
     assert "networks.management.switches.0: 'galera' is already the name of a system" in checked("galera, switch-b")
 
 

@@ -10,7 +10,7 @@ from systems_clouds import build, builtin, site
 
 from quorate import systems
 from quorate.core.aim import functions_of, uses_of
-from quorate.core.foresight import ARBITER, Foresight, bmc, disk, foresee, misnamed
+from quorate.core.foresight import ARBITER, SECRETS, Foresight, bmc, disk, foresee, keyring, misnamed
 from quorate.core.tree import cut_sets, parts
 from quorate.model.cloud import FailureRates
 
@@ -88,6 +88,57 @@ def test_rows_are_on_every_disk_and_messages_on_two_of_three() -> None:
     lost = set(disks[:2])
     assert "galera" in of("three").stopped(lost), "a controller without its disk is none"
     assert of("three").gone(lost) == ("locks and groups (etcd)", "confirmed messages (rabbitmq)")
+
+
+def test_a_keystone_without_its_keys_is_none_and_tokens_outlive_them_in_the_secrets() -> None:
+    foresight = of("three")
+    names = [keyring("keystone", f"controller{number}") for number in (1, 2, 3)]
+    assert set(names) <= set(foresight.parts)
+    assert foresight.denied(names[:2]) == ()
+    assert {"issue a token", "validate a token", "boot a server"} <= set(foresight.denied(names))
+    assert foresight.gone(names) == ()
+    assert foresight.gone({*names, SECRETS}) == ("issued tokens (keystone)",)
+    tokens = {cut for cut, what in of("one").losing(2) if what == "issued tokens (keystone)"}
+    assert tokens == {frozenset({part, SECRETS}) for part in (keyring("keystone", "controller1"), disk("controller1"))}
+    assert "write a row" not in foresight.denied(names)
+
+
+def test_a_process_elsewhere_does_not_help_where_its_keys_are_lost() -> None:
+    foresight = of("three")
+    lost = {"keystone on controller1", keyring("keystone", "controller2"), "controller3"}
+    assert "issue a token" in foresight.denied(lost)
+    assert "issue a token" not in foresight.denied(lost - {"keystone on controller1"})
+
+
+def test_a_server_boots_where_a_compute_service_runs_as_far_as_the_cloud_has_any() -> None:
+    sections: dict[str, Any] = {system.name: {} for system in SYSTEMS}
+    data = builtin("three", {**sections, "nova": {"fake_compute": True}})
+    foresight = foresee(site(build(data, SYSTEMS), SYSTEMS, {}), SYSTEMS)
+    computes = [f"nova-compute on controller{number}" for number in (1, 2, 3)]
+    assert "boot a server" not in foresight.denied(computes[:2])
+    assert "boot a server" in foresight.denied(computes)
+    assert "list servers" not in foresight.denied(computes)
+    assert not set(computes) & set(of("three").parts)
+
+
+def test_of_two_without_fencing_both_hold_a_vip_that_clients_reach_elsewhere() -> None:
+    networks = {
+        "management": {"subnet": "10.77.0.0/24"},
+        "public": {"subnet": "10.78.0.0/24", "interface": "eth1", "switches": ["left", "right"]},
+    }
+    vips = {"api": {"address": "10.77.0.10"}, "public": {"address": "10.78.0.10", "network": "public"}}
+
+    def denied(kind: str, *, fenced: bool) -> tuple[str, ...]:
+        data = builtin(kind, {system.name: {} for system in SYSTEMS})
+        controllers = (
+            data["controllers"] if fenced else {n: c["addresses"]["management"] for n, c in data["controllers"].items()}
+        )
+        more = {"networks": networks, "vips": vips, "controllers": controllers}
+        return foresee(site(build(data | more, SYSTEMS), SYSTEMS, {}), SYSTEMS).denied({"eth0 of controller1"})
+
+    assert "reach the VIP public" in denied("two", fenced=False)
+    assert "reach the virtual IP" not in denied("two", fenced=False)
+    assert "reach the VIP public" not in {*denied("two", fenced=True), *denied("three", fenced=False)}
 
 
 def test_a_failure_domain_that_holds_a_majority_is_a_single_point_of_failure() -> None:

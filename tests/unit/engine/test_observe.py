@@ -5,9 +5,10 @@ from math import inf
 
 import pytest
 
+from quorate.core.lasting import DEADLINE
 from quorate.core.observed import HostSeen, Unknown
 from quorate.core.secret import Secrets, reference
-from quorate.engine.observe import DEADLINE, observe
+from quorate.engine.observe import observe
 from quorate.transport.contract import Completed
 from quorate.transport.fake import FakeTransport
 from worlds.machines import TOYS, Machines, Operator, converged

@@ -10,7 +10,7 @@ form.py     views → the schema, the bootstrap and the first start
 """
 
 from quorate.core.keys import Keyring
-from quorate.core.system import Function, System
+from quorate.core.system import Function, Kept, System
 from quorate.systems.keystone.config import ROTATED, KeystoneSpec, claims, endpoints, resources, secrets, warnings
 from quorate.systems.keystone.drills import DRILLS
 from quorate.systems.keystone.form import form
@@ -39,5 +39,6 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
         Function("token_validation", "validate a token", lingers=("database",)),
     ),
     drills=DRILLS,
+    keeps=(Kept("issued tokens", on="keys"),),
     keys=Keyring(ROTATED, held),
 )

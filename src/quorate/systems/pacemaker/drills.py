@@ -19,6 +19,7 @@ from quorate.systems.pacemaker.config import PacemakerSpec
 FUNCTION = "virtual_ip"
 ROLE = "virtual-ip"
 PART = "virtual-ip"
+PAIR = 2
 _MEASURED = "measured, decision 5"
 FENCING = 1.2
 """Seconds in which `fence_redfish` has cut and restored the power at the lab's BMC; others differ: drill yours."""
@@ -73,7 +74,12 @@ def functions(_spec: PacemakerSpec, site: Site) -> Sequence[Function]:
     others = (name for name in site.cloud.vips if name != "api")
     return (
         Function(FUNCTION, "reach the virtual IP"),
-        *(Function(f"vip:{name}", f"reach the VIP {name}", beyond=_on_its_network(site, name)) for name in others),
+        *(
+            Function(
+                f"vip:{name}", f"reach the VIP {name}", beyond=(*_on_its_network(site, name), *_held_once(site, name))
+            )
+            for name in others
+        ),
     )
 
 
@@ -84,6 +90,16 @@ def _on_its_network(site: Site, vip: str) -> tuple[Formula, ...]:
     """
     network = site.cloud.vips[vip].network
     return () if network == "management" else tuple(reached(network, host) for host in site.cloud.names)
+
+
+def _held_once(site: Site, vip: str) -> tuple[Formula, ...]:
+    """Of two that do not hear each other each goes on alone; where nobody's power is cut, both hold the VIP.
+
+    Clients on a network that still reaches both of them then find now the one, now the other. On management nobody
+    finds the one that is cut off, and one of three that hears nobody gives it up (no-quorum-policy: stop).
+    """
+    alone = len(site.cloud.names) == PAIR and not site.cloud.is_fenced and site.cloud.vips[vip].network != "management"
+    return tuple(reached("management", host) for host in site.cloud.names) if alone else ()
 
 
 def reacts(spec: PacemakerSpec, site: Site, roles: Roles, hits: Sequence[Hit]) -> Sequence[Pause]:
