@@ -31,6 +31,7 @@ QUICK = 5
 
 
 @click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @cloud_option
 @click.option(
     "--hosts",
@@ -41,9 +42,8 @@ QUICK = 5
 @click.option(
     "--losses",
     type=click.IntRange(1, 3),
-    default=1,
-    show_default=True,
-    help="Name the smallest losses, of at most so many parts at once, that stop something.",
+    help="Name the smallest losses, of at most so many parts at once, that stop something. Unsaid: 1 for people; "
+    f"`cut_sets` for programs has those of 3, of 2 with more than {QUICK} controllers.",
 )
 @click.option("--what-if", default="", metavar="PART,…", help="Say what stops if these are lost at once, and end.")
 @click.option(
@@ -62,9 +62,10 @@ QUICK = 5
 @output_option
 def command(
     *,
+    file: Path | None,
     cloud_file: Path,
     hosts: bool,
-    losses: int,
+    losses: int | None,
     what_if: str,
     picture: Path | None,
     measured: Path | None,
@@ -77,7 +78,7 @@ def command(
 
     \b
       quorate check                                 the file ./cloud.yaml
-      quorate check -c west/cloud.yaml              another one
+      quorate check west/cloud.yaml                 another one
       quorate check --schema > cloud.schema.json    let an editor complete and check while you type
       quorate check --losses 2                      which two, lost at once, stop what?
       quorate check --what-if "controller1, BMC of controller1"
@@ -91,6 +92,7 @@ def command(
         described = schema(files.specs())
         render.result(described, output, lambda: json.dumps(described, indent=2))
         return
+    cloud_file = _only(file, cloud_file)
     cloud, systems, unsaid = _loaded(cloud_file, hosts, output)
     site = site_of(cloud, systems)
     foresight = foresee(site, systems)
@@ -103,9 +105,21 @@ def command(
     year = _year(site, systems, foresight, measured)
     if picture is not None:
         _draw(picture, dependencies.picture(f"{cloud.cloud}: what rests on what", foresight, year[0], unsure))
-    data = as_data(None, found) | {"losses": foreseen.as_data(foresight, losses), "uncounted": unsure}
-    said = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses, unsure))
-    render.result(data | outlook.as_data(*year), output, lambda: "".join((*said, outlook.as_text(*year))))
+    if output == "json":
+        least = losses or (2 if len(cloud.controllers) > QUICK else 3)
+        foretold = {"cut_sets": foreseen.cut_sets(foresight, least), "losses": foreseen.as_data(foresight, losses or 1)}
+        render.result(as_data(None, found) | foretold | {"uncounted": unsure} | outlook.as_data(*year), output, str)
+        return
+    said = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses or 1, unsure))
+    render.result(None, output, lambda: "".join((*said, outlook.as_text(*year))))
+
+
+def _only(file: Path | None, cloud_file: Path) -> Path:
+    """The file that is named, in whichever way."""
+    named = click.get_current_context().get_parameter_source("cloud_file")
+    if file is not None and named is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"name one file: {file} or {cloud_file}")
+    return file or cloud_file
 
 
 def _loaded(cloud_file: Path, hosts: bool, output: str) -> tuple[Cloud, tuple[AnySystem, ...], tuple[Caution, ...]]:

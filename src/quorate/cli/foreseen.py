@@ -58,6 +58,16 @@ def as_data(foresight: Foresight, order: int) -> list[dict[str, Any]]:
     return [*stopping, *({"lost": sorted(cut), "gone": what} for cut, what in foresight.losing(order))]
 
 
+def cut_sets(foresight: Foresight, order: int) -> list[dict[str, Any]]:
+    """The minimal cut sets of each function, smallest first, for programs: of outages, and of what was acknowledged."""
+    found = [
+        {"order": len(cut), "function": one.verb, "parts": sorted(cut), "kind": kind}
+        for kind, cuts in (("outage", foresight.outages(order)), ("loss", foresight.losses(order)))
+        for one, cut in cuts
+    ]
+    return sorted(found, key=lambda one: one["order"])
+
+
 def as_text(foresight: Foresight, order: int, uncounted: Sequence[str]) -> str:
     """The same for people, single points of failure first, with what to do about them."""
     cuts = foresight.cuts(max(order, 2))

@@ -50,13 +50,13 @@ class Foresight:
     """The model. `needs`: each system, in the order in which they are formed, with those that it cannot do without.
 
     `serving`: each system with what users do by it, each a formula by the name of what it does. `keeps`: the formulas
-    of what is acknowledged and must not be lost. `known`: what can be lost.
+    of what is acknowledged and must not be lost, each with its system. `known`: what can be lost.
     """
 
     formulas: Formulas
     needs: Mapping[str, frozenset[str]]
     serving: Mapping[str, tuple[Function, ...]]
-    keeps: tuple[str, ...]
+    keeps: Mapping[str, str]
     known: Mapping[str, Part]
 
     @property
@@ -107,6 +107,15 @@ class Foresight:
         """The smallest losses with which something that was acknowledged may be gone for ever, and what that is."""
         found = cut_sets(self.keeps, self.formulas, order)
         return tuple((cut, kept) for kept in self.keeps for cut in found[kept])
+
+    def outages(self, order: int) -> Iterator[tuple[Function, Cut]]:
+        """Each function with its minimal cut sets of at most so many parts."""
+        found = cut_sets((one.does for one in self.functions), self.formulas, order)
+        return ((one, cut) for one in self.functions for cut in found[one.does])
+
+    def losses(self, order: int) -> Iterator[tuple[Function, Cut]]:
+        """Each function whose acknowledged work may be gone for ever, likewise: the first one of its system."""
+        return ((self.serving[self.keeps[kept]][0], cut) for cut, kept in self.losing(order))
 
     def cuts(self, order: int) -> tuple[Cut, ...]:
         """The smallest losses, of at most so many parts, each of which stops something; small ones first."""
@@ -178,11 +187,11 @@ def foresee(site: Site, systems: Sequence[AnySystem]) -> Foresight:
             formulas[one.does] = every(_own(one, system, site), *below, *one.beyond)
     offers = {kind: system.name for system in chosen for kind in system.offers}
     needs = {system.name: frozenset(offers[kind] for kind in _needed(system)) for system in chosen}
-    kept = {f"{one.what} ({system.name})": _kept(one, system, site) for system in chosen for one in system.keeps}
-    formulas |= kept
+    kept = {f"{one.what} ({system.name})": (system, one) for system in chosen for one in system.keeps}
+    formulas |= {name: _kept(one, system, site) for name, (system, one) in kept.items()}
     rest_on = parts(formulas)
     known = {name: part for name, part in _known(site, systems) if name in rest_on}
-    return Foresight(formulas, needs, functions, tuple(kept), known)
+    return Foresight(formulas, needs, functions, {name: system.name for name, (system, _) in kept.items()}, known)
 
 
 def _known(site: Site, systems: Sequence[AnySystem]) -> Iterator[tuple[str, Part]]:

@@ -206,6 +206,11 @@ class Function:
     beyond: tuple[Formula, ...] = ()
     lingers: tuple[str, ...] = ()
 
+    @property
+    def verb(self) -> str:
+        """What it does as one word, for programs: `validate_token`."""
+        return "_".join(word for word in self.does.lower().split() if word not in {"a", "an", "the"})
+
 
 @dataclass(frozen=True)
 class System(Generic[S, V]):

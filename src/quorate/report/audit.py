@@ -28,7 +28,7 @@ def as_data(came: Audit, versions: Mapping[str, str], remarks: Sequence[str] = (
 def rule_data(rule: Rule) -> dict[str, str]:
     """One rule, for programs."""
     return {
-        "rule": rule.name,
+        "id": rule.name,
         "severity": str(rule.severity),
         "title": rule.title,
         "why": rule.why,
@@ -39,8 +39,9 @@ def rule_data(rule: Rule) -> dict[str, str]:
 
 
 def _finding(one: Finding) -> dict[str, Any]:
+    message = ": ".join(filter(None, (one.rule.title, one.hit.seen)))
     also = [_place(place) for place in one.hit.also]
-    return rule_data(one.rule) | _place(one.hit.place) | {"seen": one.hit.seen, "also": also}
+    return rule_data(one.rule) | _place(one.hit.place) | {"message": message, "seen": one.hit.seen, "also": also}
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_how_bad_a_finding_fails_is_the_users_choice(wrong: Path, level: str, co
 
 def test_json_has_everything(wrong: Path) -> None:
     told = json.loads(run(wrong, "--output", "json", "--os", "debian-13", "--release", "haproxy=3.2.1").stdout)
-    assert [(one["rule"], one["file"], one["line"]) for one in told["findings"] if one["rule"] == "HAP001"] == [
+    assert [(one["id"], one["file"], one["line"]) for one in told["findings"] if one["id"] == "HAP001"] == [
         ("HAP001", str(wrong), 2)
     ]
     assert told["versions"]["haproxy"] == "3.2.1"
@@ -70,7 +70,7 @@ def test_what_was_not_read_ends_with_code_4_where_the_rest_is_well(tmp_path: Pat
 def test_every_rule_is_listed_and_explained() -> None:
     listed = run("--rules").stdout
     assert [line.split()[0] for line in listed.splitlines()] == [rule.name for rule in rules()]
-    assert [one["rule"] for one in json.loads(run("--rules", "--output", "json").stdout)] == [
+    assert [one["id"] for one in json.loads(run("--rules", "--output", "json").stdout)] == [
         rule.name for rule in rules()
     ]
     explained = run("--explain", "hap001")

@@ -74,6 +74,24 @@ def test_what_is_lost_with_what() -> None:
     } in json.loads(said.stdout)["losses"]
 
 
+def test_programs_get_the_minimal_cut_sets_of_each_function() -> None:
+    said = CliRunner().invoke(quorate, ["check", str(MINIMAL), "--output", "json"])
+    found = json.loads(said.stdout)["cut_sets"]
+    assert {tuple(one) for one in found} == {("order", "function", "parts", "kind")}
+    assert {one["order"] for one in found} == {2, 3}
+    assert {one["function"] for one in found} >= {"issue_token", "validate_token", "write_row", "read_row"}
+    two = {"order": 2, "function": "write_row", "parts": ["controller1", "controller2"], "kind": "outage"}
+    disks = ["disk of controller1", "disk of controller2", "disk of controller3"]
+    assert two in found
+    assert {"order": 3, "function": "write_row", "parts": disks, "kind": "loss"} in found
+    said = CliRunner().invoke(quorate, ["check", str(MINIMAL), "--losses", "1", "--output", "json"])
+    assert json.loads(said.stdout)["cut_sets"] == []
+
+
+def test_only_one_file_is_checked() -> None:
+    assert CliRunner().invoke(quorate, ["check", str(MINIMAL), "-c", str(MINIMAL)]).exit_code == 2
+
+
 def test_one_controller_is_a_single_point_of_failure_and_what_to_do_is_said(tmp_path: Path) -> None:
     path = tmp_path / "cloud.yaml"
     kept = [
