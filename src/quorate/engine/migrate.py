@@ -1,6 +1,6 @@
 """From one controller to many: look → all that needs no data → cut over → compare → start → wait for the first client.
 
-The pause is from the moment at which the source takes no writes to the first token; whatever can be done before it is:
+The pause is from the moment at which the source takes no writes to the first client; whatever can be done before it is:
 packages, the database's cluster, the virtual IP, the proxies. Until a service was started from the copy, whatever goes
 wrong makes the source writable again and drops the copy. core/migration.py has the decisions; decision 27 says why.
 """
@@ -32,11 +32,11 @@ from quorate.core.migration import (
     resting,
     size_of,
 )
-from quorate.core.plan import Wave
+from quorate.core.plan import Plan, Wave
 from quorate.core.review import views_of
 from quorate.core.secret import reference
 from quorate.core.system import enabled
-from quorate.engine.apply import Operation, apply, do_wave, judgements, look, prepare, refuse_unless_doable
+from quorate.engine.apply import SETTLES, Operation, apply, do_wave, judgements, look, prepare, refuse_unless_doable
 from quorate.engine.backup import Ways, well
 from quorate.engine.keys import Keep, with_secrets
 from quorate.engine.migrating import Begun, state_of
@@ -75,6 +75,7 @@ class Migrated:
     state: State
     phases: Mapping[str, float]
     strays: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ async def migrate(run: Migration, keep: Keep, now: Callable[[], datetime]) -> Mi
     refuse(looked, run.name)
     clock = run.op.clock
     if looked.state is not None and looked.follows is Step.NOTHING:
-        return Migrated(looked.state, {}, await _strays(run.op))
+        return Migrated(looked.state, {}, await _strays(run.op), looked.notes)
     if looked.state is not None and looked.follows is Step.SERVE:
         began = clock.monotonic() - (now() - datetime.fromisoformat(looked.state.held)).total_seconds()
         if not looked.seen.held:  # it was started anew
@@ -204,7 +205,7 @@ async def migrate(run: Migration, keep: Keep, now: Callable[[], datetime]) -> Mi
     with run.phase("services", "starting the services"):
         pause = await _served(run) - began
     state = run.keep(stage="done", pause_s=round(pause, 2))
-    return Migrated(state, dict(run.phases), await _strays(run.op))
+    return Migrated(state, dict(run.phases), await _strays(run.op), looked.notes)
 
 
 async def _prepared(run: Migration, looked: Looked, keep: Keep) -> tuple[Migration, Looked]:
@@ -218,10 +219,19 @@ async def _prepared(run: Migration, looked: Looked, keep: Keep) -> tuple[Migrati
         plan = (await look(run.op, only=[one.name for one in chosen if one.name not in run.services])).plan
         refuse_unless_doable(plan, None)
         await run.do(plan.waves)
+        await _settled(run)
         await prepare(run.op)
     looked = await look_at(run, formed=True)
     refuse(looked, run.name)
     return run, looked
+
+
+async def _settled(run: Migration) -> Plan:
+    """Plan, once what stands against it only because something was just begun has passed; it is waited for briefly."""
+    until = run.op.clock.monotonic() + SETTLES
+    while (plan := (await look(run.op)).plan).refusals and run.op.clock.monotonic() < until:
+        await run.op.clock.sleep(run.op.poll)
+    return plan
 
 
 async def _cut_over(run: Migration, names: Sequence[str]) -> None:
@@ -236,7 +246,7 @@ async def _cut_over(run: Migration, names: Sequence[str]) -> None:
         with run.phase("compare", "comparing every table"):
             proof = await _compared(run, names)
         with run.phase("schemas", "bringing the copy to the installed versions"):
-            plan = (await look(run.op)).plan
+            plan = await _settled(run)
             refuse_unless_doable(plan, None)
             await run.do(before_start(plan.waves, run.services))
     except BaseException:

@@ -41,6 +41,14 @@ class Begun:
         self._path.unlink(missing_ok=True)
 
 
+def refuse_half_a_copy(base: Path) -> None:
+    """Raise Refused where the new cloud may hold half a copy: what would be started from it would take it for all."""
+    state = Begun(base).state()
+    if state is not None and state.stage == "cut":
+        hint = f"`quorate migrate {state.source}` goes on; with --back it ends, and the copy is dropped."
+        raise Refused(f"a migration from {state.source} was cut off while it copied", hint=hint)
+
+
 def state_of(begun: Begun, name: str) -> State | None:
     """How far the migration from this source is. Refused where another one has begun."""
     state = begun.state()

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from pydantic import JsonValue
 
 from quorate.core.act import Run, SetUnit
 from quorate.core.migration import (
@@ -121,8 +122,14 @@ def test_what_is_no_key_is_named_and_not_shown() -> None:
 
 
 def test_differences_name_the_table_and_both_sides() -> None:
-    there = {"tables": {"k.a": [3, "7"], "k.b": [1, "1"], "k.c": [2, "2"], "k.d": [5, "5"]}, "others": {"views": 1}}
-    here = {"tables": {"k.a": [3, "8"], "k.b": [2, "1"], "k.d": [5, "5"], "k.e": [0, "0"]}, "others": {}}
+    there: dict[str, JsonValue] = {
+        "tables": {"k.a": [3, "7"], "k.b": [1, "1"], "k.c": [2, "2"], "k.d": [5, "5"]},
+        "others": {"views": 1},
+    }
+    here: dict[str, JsonValue] = {
+        "tables": {"k.a": [3, "8"], "k.b": [2, "1"], "k.d": [5, "5"], "k.e": [0, "0"]},
+        "others": {},
+    }
     assert list(differing(there, here)) == [
         "k.a: other values in 3 rows",
         "k.b: 2 rows here, 1 there",
