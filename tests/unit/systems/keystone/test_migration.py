@@ -15,7 +15,7 @@ import pytest
 
 from quorate.core.observed import Answer, Unknown
 from quorate.core.secret import names_in
-from quorate.core.system import Site
+from quorate.core.system import Claim, Site
 from quorate.model.cloud import Cloud
 from quorate.systems.keystone import SYSTEM
 from quorate.systems.keystone.programs import ISSUE
@@ -100,3 +100,12 @@ def test_one_that_issues_none_is_told_with_its_last_answer(status: int, why: str
     with serving(status) as (url, _):
         done = ask(url, 0.1)
     assert (done.returncode, done.stderr.strip()) == (1, f"{url} issues no token to admin: {why}")
+
+
+def test_only_the_accounts_of_services_are_looked_for_however_many_there_are() -> None:
+    def asked(site: Site) -> str:
+        return next(q.argv[-1] for q in SYSTEM.questions(SPEC, site, "c1") if q.name == "database")
+
+    claims = tuple(Claim("identity", name, f"{name}.identity") for name in ("nova", "glance"))
+    assert "l.name IN ('nova', 'glance')" in asked(Site(CLOUD, SITE.endpoints, claims))
+    assert "local_user" not in asked(SITE)
