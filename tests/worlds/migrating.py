@@ -35,7 +35,8 @@ def _sighted(source: str, target: str) -> Sighting:
     said = json.loads(source)
     have, here = said["data"] is not None, bool(target) and json.loads(target)["data"] is not None
     against = ("toyd.t is of the wrong kind",) if said["data"] == "wrong" else ()
-    return Sighting(("toyd",) * have, ("toyd",) * here, said["held"], against)
+    tables = {"toyd": frozenset({str(said["data"])})} if have else {}
+    return Sighting(("toyd",) * have, ("toyd",) * here, said["held"], against, tables=tables)
 
 
 _MOVING = Moving("toydb", _sighted, *((f"move-{name}",) for name in _PROGRAMS))
@@ -46,6 +47,7 @@ SYSTEMS: tuple[AnySystem, ...] = (
         answers=lambda _spec, _site: (
             Run(title="be a client", argv=("move-client",), stdin=reference("toyd.database")),
         ),
+        unusable=lambda _spec, tables: [f"{name} is too old" for name, held in tables.items() if "old" in held],
         strays=lambda _spec, _site, views: (f"{len(views)} controllers were seen",),
     ),
     dataclasses.replace(toydb.SYSTEM, moves=lambda _spec, _site: _MOVING),

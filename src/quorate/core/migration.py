@@ -65,7 +65,8 @@ class Sighting:
     """What a system made of its data on the source and in the new cloud.
 
     `have`: what is there to be taken over. `filled`: what of it the new cloud holds already. `held`: the source takes
-    no writes. `refused`: what stands against it, `notes`: what is to be known, in words. `about`: for people.
+    no writes. `refused`: what stands against it, `notes`: what is to be known, in words. `tables`: of what is there, by
+    its name. `about`: for people.
     """
 
     have: tuple[str, ...]
@@ -73,6 +74,7 @@ class Sighting:
     held: bool
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tables: Mapping[str, frozenset[str]] = field(default_factory=dict)
     about: Mapping[str, JsonValue] = field(default_factory=dict)
 
 

@@ -231,9 +231,9 @@ class System(Generic[S, V]):
     `backups`: what of it only a backup brings back. `holders`: controllers that hold, or may hold, such data of their
     own, so that nothing is restored over it: name → what was seen.
     `moves`: how what others claim from it is taken over from a single server of before. `inherits`: folders of keys
-    that a controller of before may hold → the stem of the secrets that they become. `answers`: what a controller does
-    as its client, through the virtual IP, and waits for until it succeeds. `strays`: what in its data names another
-    place.
+    that a controller of before may hold → the stem of the secrets that they become. `unusable`: why its programs cannot
+    go on from data of before that has these tables, in words. `answers`: what a controller does as its client, through
+    the virtual IP, and waits for until it succeeds. `strays`: what in its data names another place.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -275,6 +275,7 @@ class System(Generic[S, V]):
     moves: Callable[[S, Site], Moving | None] = lambda _spec, _site: None
     inherits: Mapping[str, str] = field(default_factory=dict)
     answers: Callable[[S, Site], Sequence[Run]] = lambda _spec, _site: ()
+    unusable: Callable[[S, Mapping[str, frozenset[str]]], Sequence[str]] = lambda _spec, _tables: ()
     strays: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
 
 

@@ -156,9 +156,8 @@ async def look_at(run: Migration, *, formed: bool = False) -> Looked:
     run.op.progress(f"looking at {run.name} and at the new cloud")
     state = state_of(run.begun, run.name)
     moving, claimed = run.moving, run.claimed
-    folders = {
-        folder: stem for one in enabled(run.op.site.cloud, run.op.systems) for folder, stem in one.inherits.items()
-    }
+    chosen = enabled(run.op.site.cloud, run.op.systems)
+    folders = {folder: stem for one in chosen for folder, stem in one.inherits.items()}
     there = await run.ask(run.source, (*moving.look, *claimed), "its data cannot be looked at")
     printed = await run.ask(run.source, ("python3", "-c", READ_KEYS, *folders), "its keys cannot be read")
     here = ""
@@ -173,6 +172,8 @@ async def look_at(run: Migration, *, formed: bool = False) -> Looked:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         why = f"{type(error).__name__}: {error}" if not isinstance(error, ValidationError) else "not what was asked for"
         raise QuorateError(f"what was seen of {run.name} makes no sense: {why}") from None
+    unusable = [why for one in chosen for why in one.unusable(run.op.site.cloud.systems[one.name], seen.tables)]
+    seen = replace(seen, refused=(*seen.refused, *unusable))
     return Looked(state, seen, keys, decide(state, seen, await _serving(run)))
 
 

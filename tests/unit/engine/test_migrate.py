@@ -51,6 +51,7 @@ async def test_a_second_run_says_that_it_is_done_and_touches_nothing(tmp_path: P
     ("what", "why"),
     [
         ({"data": "wrong"}, "toyd.t is of the wrong kind"),
+        ({"data": "old"}, "toyd is too old"),
         ({"data": None}, "the source holds nothing"),
         ({"held": True}, "is it a replica"),
     ],

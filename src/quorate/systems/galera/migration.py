@@ -105,6 +105,7 @@ def sighted(claimed: tuple[str, ...], source: str, target: str) -> Sighting:
         held=there.read_only,
         refused=tuple(_against(there, here, tables)),
         notes=tuple(_notes(there, here, tables, tuple(name for name in claimed if name not in have))),
+        tables={name: frozenset(there.databases[name]) for name in have},
         about={
             "version": there.version,
             "tables": len(tables),

@@ -25,7 +25,7 @@ from quorate.systems.keystone.config import (
 from quorate.systems.keystone.drills import DRILLS
 from quorate.systems.keystone.form import form
 from quorate.systems.keystone.judge import judge
-from quorate.systems.keystone.migration import answers, strays
+from quorate.systems.keystone.migration import answers, strays, unusable
 from quorate.systems.keystone.probe import KeystoneView, held, questions, read
 
 SYSTEM: System[KeystoneSpec, KeystoneView] = System(
@@ -54,4 +54,5 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     inherits=INHERITED,
     answers=answers,
     strays=strays,
+    unusable=unusable,
 )

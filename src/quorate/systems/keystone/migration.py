@@ -10,9 +10,10 @@ from quorate.core.act import Run
 from quorate.core.observed import Unknown
 from quorate.core.secret import reference
 from quorate.core.system import Site
+from quorate.openstack import form
 from quorate.openstack.options import DOMAIN
 from quorate.openstack.probe import Stored
-from quorate.systems.keystone.config import ADMIN_SECRET, KeystoneSpec, url
+from quorate.systems.keystone.config import ADMIN_SECRET, SCHEMA, KeystoneSpec, url
 from quorate.systems.keystone.probe import CATALOG, KeystoneView
 from quorate.systems.keystone.programs import ISSUE
 
@@ -32,6 +33,11 @@ def answers(_spec: KeystoneSpec, site: Site) -> Sequence[Run]:
     }
     title = "issue a token at the virtual IP"
     return (Run(title=title, argv=("python3", "-c", ISSUE), stdin=json.dumps(about), timeout=PATIENCE + 30.0),)
+
+
+def unusable(_spec: KeystoneSpec, tables: Mapping[str, frozenset[str]]) -> Sequence[str]:
+    """Refuse a schema whose version is not said: of a release before alembic, say."""
+    return form.unusable((SCHEMA,), tables)
 
 
 def strays(_spec: KeystoneSpec, site: Site, views: Mapping[str, KeystoneView | Unknown]) -> Sequence[str]:

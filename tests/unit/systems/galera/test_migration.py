@@ -45,6 +45,7 @@ def test_what_is_there_is_taken_over_and_what_is_not_is_said() -> None:
     found = seen()
     assert (found.have, found.filled, found.held, found.refused) == (("keystone",), (), False, ())
     assert found.about["rows_about"] == 14
+    assert found.tables == {"keystone": {"user", "role"}}
     assert "glance: not on the source; `apply` makes it from nothing" in found.notes
     assert any("does not bind accounts" in note and "'root'@'localhost'" in note for note in found.notes)
 

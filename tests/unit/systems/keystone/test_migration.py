@@ -49,6 +49,13 @@ def test_what_the_catalog_lists_elsewhere_is_named_once() -> None:
     assert SYSTEM.strays(SPEC, SITE, {"c1": Unknown(why="off")}) == ()
 
 
+def test_a_schema_of_no_known_version_is_refused_before_anything_is_set_up() -> None:
+    (why,) = SYSTEM.unusable(SPEC, {"keystone": frozenset({"user", "migrate_version"})})
+    assert "keystone: no table of it says the version of its schema" in why
+    assert SYSTEM.unusable(SPEC, {"keystone": frozenset({"user", "alembic_version"})}) == ()
+    assert SYSTEM.unusable(SPEC, {"glance": frozenset({"images"})}) == ()
+
+
 def test_the_client_s_password_is_no_argument() -> None:
     (act,) = SYSTEM.answers(SPEC, SITE)
     assert names_in(act.stdin) == ("keystone.admin",)
