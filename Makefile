@@ -19,7 +19,7 @@ demo: .venv/.ready packages
 
 # test_keystone_cache.py measures stalls to the millisecond: by itself, on a quiet machine (docs/operate/balancer.md).
 # test_impact.py measures pauses of half a second: likewise. BY_HAND: on machines, a quarter of an hour each and longer.
-BY_HAND = tests/lab/test_backup.py tests/lab/plane/test_live_fix.py tests/lab/plane/test_keys.py \
+BY_HAND = tests/lab/test_backup.py tests/lab/test_migrate.py tests/lab/plane/test_live_fix.py tests/lab/plane/test_keys.py \
   tests/lab/plane/test_node.py tests/lab/plane/services/test_replace.py
 test: check packages
 	sh tools/packages.sh chromium chromium-driver

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from quorate.core.act import Run
 from quorate.core.backup import Saving
 from quorate.core.drill import Drills, Roles
 from quorate.core.fault import Hit
 from quorate.core.keys import Keyring
+from quorate.core.migration import Moving
 from quorate.core.observed import Answers, Unknown
 from quorate.core.plan import Wave
 from quorate.core.resource import Resource
@@ -236,6 +238,10 @@ class System(Generic[S, V]):
     in its place; empty: it can, or has.
     `backups`: what of it only a backup brings back. `holders`: controllers that hold, or may hold, such data of their
     own, so that nothing is restored over it: name → what was seen.
+    `moves`: how what others claim from it is taken over from a single server of before. `inherits`: folders of keys
+    that a controller of before may hold → the stem of the secrets that they become. `unusable`: why its programs cannot
+    go on from data of before that has these tables, in words. `answers`: what a controller does as its client, through
+    the virtual IP, and waits for until it succeeds. `strays`: what in its data names another place.
     `trials`: of files that its resources hold. `lacks`: release of the operating system → why it cannot be there.
     """
 
@@ -274,6 +280,11 @@ class System(Generic[S, V]):
     lacks: Mapping[str, str] = field(default_factory=dict)
     backups: Callable[[S, Site], Sequence[Saving]] = lambda _spec, _site: ()
     holders: Callable[[S, Site, Mapping[str, V | Unknown]], Mapping[str, str]] = lambda _spec, _site, _views: {}
+    moves: Callable[[S, Site], Moving | None] = lambda _spec, _site: None
+    inherits: Mapping[str, str] = field(default_factory=dict)
+    answers: Callable[[S, Site], Sequence[Run]] = lambda _spec, _site: ()
+    unusable: Callable[[S, Mapping[str, frozenset[str]]], Sequence[str]] = lambda _spec, _tables: ()
+    strays: Callable[[S, Site, Mapping[str, V | Unknown]], Sequence[str]] = lambda _spec, _site, _views: ()
 
 
 AnySystem = System[Any, Any]

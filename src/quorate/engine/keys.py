@@ -54,7 +54,7 @@ async def rotate(op: Operation, seen: Found, keep: Keep, now: Callable[[], datet
     op.journal.write("keys", begins=seen.follows.begins, numbers=_numbers(rings))
     if seen.follows.begins:
         op.progress("writing secrets.yaml")
-        op = _with_secrets(op, keep(written(seen.rings), written(rings)))
+        op = with_secrets(op, keep(written(seen.rings), written(rings)))
     await apply(_only_keys(op))
     held = await _held(op)
     if left := astray(rings, held):
@@ -106,7 +106,8 @@ def _joined(one: Mapping[str, str] | Unknown, other: Mapping[str, str] | Unknown
     return other if isinstance(other, Unknown) else {**one, **other}
 
 
-def _with_secrets(op: Operation, secrets: Secrets) -> Operation:
+def with_secrets(op: Operation, secrets: Secrets) -> Operation:
+    """Go on with what `secrets.yaml` says by now."""
     return replace(op, secrets=secrets, site=replace(op.site, held=secrets.names))
 
 

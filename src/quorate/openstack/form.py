@@ -31,6 +31,8 @@ from quorate.openstack.programs import CLEAR, NAME_IT
 from quorate.openstack.service import AnyService, Once, Schema, ServiceSpec
 
 SETTLE = 90.0
+VERSIONS = frozenset({"alembic_version", "django_migrations"})
+"""Tables in which the tools for migrations keep the version of a schema."""
 RUNNING = ("active", "activating", "reloading", "stopped by a signal")
 
 
@@ -67,6 +69,16 @@ def unversioned(found: Iterable[tuple[str, Stored | Down | Unknown]]) -> Blocked
         return None
     remedy = "restore the database, or write down its version (alembic_version) if you know it; then apply again"
     return Blocked("a database holds rows and no version of its schema", (*evidence, remedy))
+
+
+def unusable(schemas: Iterable[Schema], tables: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Name the databases that `unversioned` would refuse once they are loaded, from the names of their tables alone."""
+    remedy = "bring the source to a release that has alembic_version first"
+    return tuple(
+        f"{one.database}: no table of it says the version of its schema; {remedy}"
+        for one in schemas
+        if one.database in tables and not tables[one.database] & VERSIONS
+    )
 
 
 def clear(config: str, schema: Schema, user: str) -> Run:

@@ -52,6 +52,7 @@ def system_of(service: Service[S], spec: type[S]) -> System[S, probe.View]:
         settle=form.SETTLE,
         functions=lambda _spec, _site: _functions(service),
         trials=trials(service),
+        unusable=lambda _spec, tables: form.unusable(service.schemas, tables),
         lacks=LACKS,
         drills=_drills(service),
     )

@@ -39,15 +39,22 @@ GRACE = 2
 
 def connect(cloud: Cloud, controller: str, base: Path) -> SshTransport:
     """Make the way to a controller of the cloud. `base`: the folder of cloud.yaml. Nothing is contacted yet."""
+    return connect_to(cloud, cloud.controllers[controller].ssh_host or cloud.address(controller), base, name=controller)
+
+
+def connect_to(
+    cloud: Cloud, address: str, base: Path, *, name: str = "", user: str | None = None, port: int | None = None
+) -> SshTransport:
+    """Make the way to any machine, with the cloud's settings where nothing else is said. `name`: for messages."""
     ssh = cloud.ssh
     return SshTransport(
-        controller,
-        cloud.controllers[controller].ssh_host or cloud.address(controller),
-        user=ssh.user,
-        port=ssh.port,
+        name or address,
+        address,
+        user=user or ssh.user,
+        port=port or ssh.port,
         identity=base / Path(ssh.identity).expanduser() if ssh.identity else None,
         known_hosts=base / Path(ssh.known_hosts).expanduser() if ssh.known_hosts else None,
-        sudo=ssh.sudo,
+        sudo=ssh.sudo and user != "root",
     )
 
 

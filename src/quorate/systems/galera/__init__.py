@@ -5,6 +5,7 @@
 - `form.py`: how the cluster comes into being and grows, and when that is refused
 - `position.py`, `recover.py`: which evidence says who may be first when nobody is left, and what follows
 - `backup.py`: what of it only a backup brings back, and how
+- `migration.py`: how the databases of a single server are taken over
 - `templates/`: MariaDB's settings, the unit's drop-in, and the health service that the proxy asks (port 9200)
 
 Others ask for a database by a claim on `database`: a database of that name, and an account of the same name that may
@@ -18,6 +19,7 @@ from quorate.systems.galera.backup import backups, holders
 from quorate.systems.galera.config import Galera, endpoints, resources, secrets, warnings
 from quorate.systems.galera.drills import DRILLS, stands
 from quorate.systems.galera.form import SETTLE, form, occupied
+from quorate.systems.galera.migration import moves
 from quorate.systems.galera.position import evidence
 from quorate.systems.galera.probe import View, judge, questions, read
 from quorate.systems.galera.recover import recover
@@ -49,4 +51,5 @@ SYSTEM: System[Galera, View] = System(
     stands=stands,
     backups=backups,
     holders=holders,
+    moves=moves,
 )

@@ -7,14 +7,25 @@ config.py   its section of cloud.yaml, the files and the unit; what it offers, n
 probe.py    what is asked (API, keys, schema and catalog in the database) and how answers are read
 judge.py    views → verdict
 form.py     views → the schema, the bootstrap and the first start
+migration.py  how one sees that a token is issued, and what in the catalog still names another place
 """
 
 from quorate.core.keys import Keyring
 from quorate.core.system import Function, Kept, System
-from quorate.systems.keystone.config import ROTATED, KeystoneSpec, claims, endpoints, resources, secrets, warnings
+from quorate.systems.keystone.config import (
+    INHERITED,
+    ROTATED,
+    KeystoneSpec,
+    claims,
+    endpoints,
+    resources,
+    secrets,
+    warnings,
+)
 from quorate.systems.keystone.drills import DRILLS
 from quorate.systems.keystone.form import form
 from quorate.systems.keystone.judge import judge
+from quorate.systems.keystone.migration import answers, strays, unusable
 from quorate.systems.keystone.probe import KeystoneView, held, questions, read
 
 SYSTEM: System[KeystoneSpec, KeystoneView] = System(
@@ -41,4 +52,8 @@ SYSTEM: System[KeystoneSpec, KeystoneView] = System(
     drills=DRILLS,
     keeps=(Kept("issued tokens", on="keys"),),
     keys=Keyring(ROTATED, held),
+    inherits=INHERITED,
+    answers=answers,
+    strays=strays,
+    unusable=unusable,
 )

@@ -48,6 +48,8 @@ KEYS = {
     "credential-keys": "keystone.credential",
     "receipt-keys": "keystone.receipt",
 }
+INHERITED = {f"{FOLDER}/{folder}": stem for folder, stem in KEYS.items()}
+
 # How long they are good: Keystone's defaults, which its file leaves as they are. Of a token [token] expiration, and
 # allow_expired_window, in which services take one that was good when its request began; of a receipt its expiration.
 ROTATED = (

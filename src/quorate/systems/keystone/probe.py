@@ -17,13 +17,16 @@ CATALOG = "catalog"
 """(type, interface, region, URL) of all that the catalog lists."""
 ACCOUNTS = "accounts"
 """(account, role) of the services' accounts in their project."""
-_QUERIES = {
-    CATALOG: "SELECT s.type, e.interface, e.region_id, e.url FROM endpoint e JOIN service s ON e.service_id = s.id"
-    " WHERE e.enabled ORDER BY 1, 2, 3",
-    ACCOUNTS: "SELECT l.name, r.name FROM local_user l JOIN assignment a ON a.actor_id = l.user_id"
+_CATALOG = (
+    "SELECT s.type, e.interface, e.region_id, e.url FROM endpoint e JOIN service s ON e.service_id = s.id"
+    " WHERE e.enabled ORDER BY 1, 2, 3"
+)
+# By their names: all accounts of a cloud with 30,000 users take 0.2 s, at every look of every controller.
+_ACCOUNTS = (
+    "SELECT l.name, r.name FROM local_user l JOIN assignment a ON a.actor_id = l.user_id"
     " JOIN role r ON r.id = a.role_id JOIN project p ON p.id = a.target_id WHERE a.type = 'UserProject'"
-    " AND p.name = 'service' AND l.domain_id = 'default' ORDER BY 1, 2",
-}
+    " AND p.name = 'service' AND l.domain_id = 'default' AND l.name IN ({names}) ORDER BY 1, 2"
+)
 
 _DIGESTS = f"cd {FOLDER} && sha256sum {' '.join(f'{folder}/*' for folder in KEYS)}"
 
@@ -52,9 +55,14 @@ def questions(_spec: KeystoneSpec, site: Site, host: str) -> tuple[Question, ...
     return (
         Question("unit", ("systemctl", "show", "--property=ActiveState", "--value", UNIT)),
         Question("api", ("python3", "-c", API, site.cloud.address(host), str(PORT))),
-        Question("database", ("python3", "-c", STORED, stored_argument(CONFIG, SCHEMA, _QUERIES)), timeout=3.0),
+        Question("database", ("python3", "-c", STORED, stored_argument(CONFIG, SCHEMA, _queries(site))), timeout=3.0),
         Question("keys", ("sh", "-c", _DIGESTS)),
     )
+
+
+def _queries(site: Site) -> Mapping[str, str]:
+    names = ", ".join(f"'{claim.name}'" for claim in site.claims_on("identity"))
+    return {CATALOG: _CATALOG, **({ACCOUNTS: _ACCOUNTS.format(names=names)} if names else {})}
 
 
 def read(answers: Answers) -> KeystoneView:
