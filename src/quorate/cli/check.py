@@ -106,12 +106,24 @@ def command(
     if picture is not None:
         _draw(picture, dependencies.picture(f"{cloud.cloud}: what rests on what", foresight, year[0], unsure))
     if output == "json":
-        least = losses or (2 if len(cloud.controllers) > QUICK else 3)
-        foretold = {"cut_sets": foreseen.cut_sets(foresight, least), "losses": foreseen.as_data(foresight, losses or 1)}
-        render.result(as_data(None, found) | foretold | {"uncounted": unsure} | outlook.as_data(*year), output, str)
+        _tell_programs(cloud, foresight, found, losses, year)
         return
     said = (as_text(cloud_file, cloud, systems, found), foreseen.as_text(foresight, losses or 1, unsure))
     render.result(None, output, lambda: "".join((*said, outlook.as_text(*year))))
+
+
+def _tell_programs(
+    cloud: Cloud, foresight: Foresight, found: Sequence[Caution], losses: int | None, year: Year
+) -> None:
+    """Print everything as JSON."""
+    order = losses or (2 if len(cloud.controllers) > QUICK else 3)
+    data = as_data(None, found) | {
+        "cut_sets": foreseen.cut_sets(foresight, order),
+        "losses": foreseen.as_data(foresight, losses or 1),
+        "uncounted": uncounted(cloud),
+        **outlook.as_data(*year),
+    }
+    render.result(data, "json", str)
 
 
 def _only(file: Path | None, cloud_file: Path) -> Path:

@@ -24,7 +24,8 @@ POSITION = """position() {
 """Says how far a stopped member's data goes, by MariaDB's own recovery, which does what every start does first."""
 
 LOOK_FOR_POSITION = f"""{POSITION}
-sed 's/^/view: /' /var/lib/mysql/gvwstate.dat 2>/dev/null
+head -c 65536 /var/lib/mysql/gvwstate.dat 2>/dev/null | sed 's/^/view: /'
+echo # a file that was cut off does not end its last line
 for process in /proc/[0-9]*; do
   [ "$(cat "$process/comm" 2>/dev/null)" = mariadbd ] || continue
   tr '\\0' '\\n' <"$process/cmdline" | sed -n 's/^--wsrep_start_position=/position /p'

@@ -51,10 +51,14 @@ GROW = """rabbitmq-queues --quiet grow "$1" all --errors-only || exit
 for vhost in $(rabbitmqctl --quiet list_vhosts); do
   rabbitmqctl --quiet list_queues --vhost "$vhost" name type members | while read -r name type members; do
     case "$type $members" in *"$1"*) continue ;; stream\\ *) ;; *) continue ;; esac
-    rabbitmq-streams --quiet add_replica --vhost "$vhost" "$name" "$1" </dev/null || exit
+    runuser -u rabbitmq -- env HOME=/var/lib/rabbitmq /usr/lib/rabbitmq/bin/rabbitmq-streams --quiet \\
+      add_replica --vhost "$vhost" "$name" "$1" </dev/null || exit
   done || exit
 done"""
-"""Gives a node that joined a replica of every queue and stream; what it has already is left."""
+"""Gives a node that joined a replica of every queue and stream; what it has already is left.
+
+Debian has no wrapper for rabbitmq-streams: it is called as those of the other programs do.
+"""
 
 
 def stand_of(view: View | Unknown) -> Stand:
