@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -155,6 +156,8 @@ def main() -> None:
         sys.stdout.write(json.dumps(found) + "\n")
     else:
         sys.stdout.write("".join(f"{name}: {value}\n" for name, value in found.items()))
+    sys.stdout.flush()
+    os._exit(0)  # threads of clients that were given up, which wait for a node that is gone, would keep it from ending
 
 
 if __name__ == "__main__":
