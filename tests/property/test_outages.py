@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quorate.core.history import Operation, outages
@@ -55,6 +55,7 @@ def test_every_outage_that_somebody_met_is_found_and_no_other(
         assert outage.failed == sum(began <= o.start < ended for o in operations)
 
 
+@example([(0.0, 0.0, "failed"), (0.0, 0.0, "ok"), (0.0, 1.0, "ok")])
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 5), st.sampled_from(["ok", "failed", "unknown"]))))
 def test_whatever_was_seen_outages_are_in_order_apart_and_hold_all_failures(
     seen: list[tuple[float, float, str]],

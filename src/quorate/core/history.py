@@ -58,7 +58,7 @@ def outages(history: Sequence[Operation], *, lasting: float = 3.0, stall: float 
     ordered = sorted(history, key=lambda operation: operation.start)
     found: list[Outage] = []
     for one in sorted([*_failing(ordered, lasting), *_stalls(ordered, stall)], key=lambda outage: outage.began):
-        if found and one.began < found[-1].ended:
+        if found and (one.began < found[-1].ended or one.began == found[-1].began):  # one may have no length
             before = found.pop()
             one = Outage(before.began, max(before.ended, one.ended), before.failed + one.failed)  # noqa: PLW2901
         found.append(one)
