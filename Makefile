@@ -18,7 +18,7 @@ demo: .venv/.ready packages
 	$(PY) -m demo.demo $(DEMO)
 
 # test_keystone_cache.py measures stalls to the millisecond: by itself, on a quiet machine (docs/operate/balancer.md).
-# test_impact.py measures pauses of half a second: likewise. BY_HAND: on machines, a quarter of an hour each and longer.
+# test_impact.py measures pauses of half a second: likewise. BY_HAND: some minutes each, which CI has not.
 BY_HAND = tests/lab/test_backup.py tests/lab/test_migrate.py tests/lab/plane/test_live_fix.py tests/lab/plane/test_keys.py \
   tests/lab/plane/test_node.py tests/lab/plane/services/test_replace.py
 test: check packages

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def quorate(folder: Path, *words: str) -> Any:
         [QUORATE, *words, "--output", "json"], cwd=folder, check=False, capture_output=True, text=True
     )
     if done.returncode:
-        raise SystemExit(f"bench: quorate {' '.join(words)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        raise SystemExit(f"quorate {' '.join(words)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return json.loads(done.stdout)
 
 
@@ -73,7 +74,7 @@ def wait_well(folder: Path) -> None:
         if not looked.returncode and "is being filled" not in looked.stdout:
             return
         if time.monotonic() > deadline:
-            raise SystemExit(f"bench: not well after {GIVE_UP:.0f} s:\n{looked.stdout}")
+            raise SystemExit(f"not well after {GIVE_UP:.0f} s:\n{looked.stdout}")
         time.sleep(1.0)
 
 
@@ -156,9 +157,18 @@ def main() -> None:
         sys.stdout.write(json.dumps(found) + "\n")
     else:
         sys.stdout.write("".join(f"{name}: {value}\n" for name, value in found.items()))
-    sys.stdout.flush()
-    os._exit(0)  # threads of clients that were given up, which wait for a node that is gone, would keep it from ending
 
 
 if __name__ == "__main__":
-    main()
+    code = 1
+    try:
+        main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+        if isinstance(ended.code, str):
+            say(ended.code)
+    except BaseException:  # noqa: BLE001 - told as ever, and then it has to end
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(code)  # clients that were given up have threads that wait for a node that is gone

@@ -6,7 +6,6 @@ import http.client
 import json
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,9 +15,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lab import labs
-from lab.plane.machines import QUORATE, Plane, watching_argv
-from quorate.lab.lab import Lab
+from lab.plane.machines import Plane, lab_up, watching_argv
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -75,25 +72,13 @@ ALIKE = "keystone.local_user, keystone.project"
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """Three machines for the new cloud, and one that is the cloud of before."""
-    folder, name = tmp_path_factory.mktemp("migrate"), labs.name("migrate")
-    hosts = [word for machine in MACHINES for word in ("--host", machine)]
-    up = subprocess.run(
-        [QUORATE, "lab", "up", folder, "--name", name, "--subnet", labs.free_subnet(), *hosts],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert up.returncode == 0, up.stdout + up.stderr
-    try:
-        made = Plane(Lab(name), folder)
+    folder = tmp_path_factory.mktemp("migrate")
+    with lab_up("migrate", folder, *(word for machine in MACHINES for word in ("--host", machine))) as made:
         leave_out(folder / "cloud.yaml")
         init = made.quorate("init")
         assert init.returncode == 0, init.stdout + init.stderr
         set_up(made)
         yield made
-    finally:
-        subprocess.run([QUORATE, "lab", "down", "--name", name], check=False, capture_output=True, timeout=120)
 
 
 def leave_out(path: Path) -> None:

@@ -12,11 +12,10 @@ from pydantic import ValidationError
 from quorate.cli import render
 from quorate.cli.options import cloud_option, output_option
 from quorate.cli.plan import as_text
-from quorate.cli.session import enabled_ones, folder_of, holder, known, only_option, operation, without_option
+from quorate.cli.session import enabled_ones, holder, known, only_option, operation, without_option
 from quorate.core.plan import Plan
 from quorate.engine.apply import Outcome, apply, look, refuse_unless_doable
 from quorate.engine.lock import held
-from quorate.engine.migrating import refuse_half_a_copy
 from quorate.errors import InvalidInput, QuorateError
 
 
@@ -49,7 +48,6 @@ def command(
 
     Exit codes: 0 converged, 1 not converged, 2 the files are wrong, 3 refused, 4 a controller fell silent.
     """  # noqa: D301 - click's paragraph mark
-    refuse_half_a_copy(folder_of(cloud_file))
     approved = read_plan(plan_file) if plan_file else None
     left_out, meant = (approved.without, approved.only) if approved else (without, only)
     if approved and approved.undoes:

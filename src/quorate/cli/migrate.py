@@ -159,7 +159,7 @@ def _tell(source: str, done: Migrated, output: str) -> None:
 async def _run(cloud_file: Path, source: str, *, journalled: bool = False) -> AsyncIterator[Migration]:
     """The way there, and all ways here. Refused where the source is one of the controllers."""
     base, place = folder_of(cloud_file), source_of(source)
-    async with operation(cloud_file, journalled=journalled) as op:
+    async with operation(cloud_file, journalled=journalled, migrates=True) as op:
         _refuse_own(op.site.cloud, place.host)
         way = connect_to(op.site.cloud, place.host, base, user=place.user, port=place.port)
         yield Migration(op, way, source, streams(op.site.cloud, cloud_file), Begun(base), moving_of(op))

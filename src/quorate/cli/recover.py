@@ -11,10 +11,9 @@ import click
 
 from quorate.cli import render
 from quorate.cli.options import cloud_option, output_option
-from quorate.cli.session import folder_of, holder, known, operation
+from quorate.cli.session import holder, known, operation
 from quorate.core.plan import Wave
 from quorate.engine.lock import held
-from quorate.engine.migrating import refuse_half_a_copy
 from quorate.engine.recover import Phase, Recovered, reach, recover
 from quorate.errors import Refused
 
@@ -46,7 +45,6 @@ def command(cloud_file: Path, given: tuple[str, ...], yes: bool, output: str) ->
 
     Exit codes: 0 all is well, 1 a step failed, 2 the files are wrong, 3 refused, 4 a controller fell silent.
     """  # noqa: D301 - click's paragraph mark
-    refuse_half_a_copy(folder_of(cloud_file))
 
     def agree(waves: tuple[Wave, ...]) -> None:
         if not given:

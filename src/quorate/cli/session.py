@@ -19,6 +19,7 @@ from quorate.core.system import AnySystem, Site, enabled, site_of
 from quorate.engine.apply import Clock, Operation
 from quorate.engine.journal import FileJournal, Journal
 from quorate.engine.lock import this_process
+from quorate.engine.migrating import refuse_half_a_copy
 from quorate.errors import InvalidInput
 from quorate.model.cloud import Cloud
 from quorate.transport.ssh import SshTransport, connect
@@ -96,8 +97,15 @@ def journal_folder(cloud_file: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def operation(cloud_file: Path, *, journalled: bool = False, reach: float = inf) -> AsyncIterator[Operation]:
-    """Read the files, open nothing yet (connections open when first used), close everything at the end."""
+async def operation(
+    cloud_file: Path, *, journalled: bool = False, migrates: bool = False, reach: float = inf
+) -> AsyncIterator[Operation]:
+    """Read the files, open nothing yet (connections open when first used), close everything at the end.
+
+    `journalled`: something is changed, which nobody may while half a copy of a migration is there but who `migrates`.
+    """
+    if journalled and not migrates:
+        refuse_half_a_copy(folder_of(cloud_file))
     cloud, systems = files.load_cloud(cloud_file)
     secrets = files.load_secrets(cloud_file, cloud, systems)
     base = folder_of(cloud_file)

@@ -141,10 +141,9 @@ def watching_argv(secrets: list[str], seen: set[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def machines_up(what_for: str, folder: Path) -> Iterator[Plane]:
-    """Three fresh machines with a cloud file, taken down at the end. Optional systems are named there, switched off."""
+def lab_up(what_for: str, folder: Path, *words: str) -> Iterator[Plane]:
+    """Fresh machines with a cloud file, as `lab up` makes them with these words; taken down at the end."""
     name = labs.name(what_for)
-    words = [word for optional in OPTIONAL for word in ("--with", optional)]
     up = subprocess.run(
         [QUORATE, "lab", "up", folder, "--name", name, "--subnet", labs.free_subnet(), *words],
         check=False,
@@ -154,12 +153,18 @@ def machines_up(what_for: str, folder: Path) -> Iterator[Plane]:
     )
     assert up.returncode == 0, up.stdout + up.stderr
     try:
-        plane = Plane(Lab(name), folder)
+        yield Plane(Lab(name), folder)
+    finally:
+        subprocess.run([QUORATE, "lab", "down", "--name", name], check=False, capture_output=True, timeout=120)
+
+
+@contextlib.contextmanager
+def machines_up(what_for: str, folder: Path) -> Iterator[Plane]:
+    """Three of them. Optional systems are named in the cloud file, switched off."""
+    with lab_up(what_for, folder, *(word for optional in OPTIONAL for word in ("--with", optional))) as plane:
         for optional in OPTIONAL:
             plane.set_option(optional, enabled=False)
         yield plane
-    finally:
-        subprocess.run([QUORATE, "lab", "down", "--name", name], check=False, capture_output=True, timeout=120)
 
 
 def drill(plane: Plane, *words: str, codes: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:

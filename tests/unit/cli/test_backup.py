@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
@@ -21,13 +19,7 @@ from quorate.engine.store import Folder
 MINIMAL = Path(__file__).parents[3] / "examples" / "minimal.yaml"
 AT = datetime(2026, 2, 1, 12, tzinfo=UTC)
 
-
-@pytest.fixture(autouse=True)
-def _no_host_is_contacted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise AssertionError("a socket was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+pytestmark = pytest.mark.usefixtures("nobody_is_contacted")
 
 
 @pytest.fixture

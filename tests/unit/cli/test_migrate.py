@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
@@ -21,13 +19,7 @@ SOURCE = "root@192.0.2.5"
 SEEN = Sighting(("keystone",), (), held=False, notes=("no gold",), about={"version": "10.11.6", "tables": 40})
 KEYS = Inherited({}, {"keystone.fernet_0": "Secr3t"}, ("3 keys are taken over",))
 
-
-@pytest.fixture(autouse=True)
-def _no_host_is_contacted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise AssertionError("a socket was opened")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+pytestmark = pytest.mark.usefixtures("nobody_is_contacted")
 
 
 @pytest.fixture
@@ -139,10 +131,10 @@ def test_going_back_tells_what_is_only_here(base: Path, monkeypatch: pytest.Monk
     assert "will not be brought there" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["apply", "recover"])
+@pytest.mark.parametrize("verb", ["apply", "recover", "keys rotate", "node undrain controller1"])
 def test_nothing_is_started_from_half_a_copy(base: Path, verb: str) -> None:
     begun(base, "cut")
-    done = run(verb, "--yes")
+    done = run(*verb.split(), "--yes")
     assert (done.exit_code, "was cut off while it copied" in done.stderr) == (3, True), done.stderr
 
 
