@@ -205,10 +205,14 @@ def wait_off(plane: Plane, name: str) -> None:
 
 def test_a_frozen_controller_is_unknown_within_five_seconds(plane: Plane) -> None:
     plane.lab.freeze("controller3")
-    began = time.monotonic()
-    looked = plane.quorate("status", "--output", "json")
-    took = time.monotonic() - began
-    plane.lab.heal("controller3")
+    try:
+        began = time.monotonic()
+        looked = plane.quorate("status", "--output", "json")
+        took = time.monotonic() - began
+    finally:
+        plane.lab.heal("controller3")
+        plane.lab.wait_for_ssh("controller3")
+        plane.wait_well(180)
     data = json.loads(looked.stdout)
     assert took < 5.0
     assert looked.returncode in {1, 4}
@@ -216,8 +220,6 @@ def test_a_frozen_controller_is_unknown_within_five_seconds(plane: Plane) -> Non
     for name, system in data["systems"].items():
         assert system["members"]["controller3"]["level"] == "unknown", name
         assert system["members"]["controller3"]["reason"], name
-    plane.lab.wait_for_ssh("controller3")
-    plane.wait_well(180)
 
 
 SCAN = r"""
