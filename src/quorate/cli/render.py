@@ -7,6 +7,9 @@ outputs that are no terminals get plain text.
 from __future__ import annotations
 
 import json
+import select
+import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -57,10 +60,36 @@ def can_ask() -> bool:
 def ask(question: str, *, default: str | None = None, check: Callable[[str], str] = str, hidden: bool = False) -> str:
     """Ask, and ask again until `check` (which raises click.UsageError) takes the answer."""
     _STATUS.end()
-    answer = click.prompt(
-        question, default=default, value_proc=check, hide_input=hidden, show_default=bool(default), err=True
-    )
-    return str(answer)
+    if hidden:
+        return str(click.prompt(question, default=default, value_proc=check, hide_input=True, err=True))
+    shown = f" [{default}]" if default else ""
+    while True:
+        click.echo(f"{question}{shown}: ", nl=False, err=True)
+        answer = _line() or default
+        try:
+            if answer is not None:
+                return check(answer)
+        except click.UsageError as wrong:
+            click.echo(f"Error: {wrong.message}", err=True)
+
+
+def _line() -> str:
+    """Wait for a line. A Ctrl-C that comes right before read(2) would be noticed only behind the line: so not there."""
+    if sys.stdin.isatty():
+        woken, waker = socket.socketpair()
+        waker.setblocking(False)
+        before = signal.set_wakeup_fd(waker.fileno())
+        try:
+            while sys.stdin not in select.select([sys.stdin, woken], [], [])[0]:
+                woken.recv(64)
+        finally:
+            signal.set_wakeup_fd(before)
+            woken.close()
+            waker.close()
+    line = sys.stdin.readline()
+    if not line:
+        raise click.Abort
+    return line.strip()
 
 
 def error(problem: QuorateError, output: str = "text") -> None:

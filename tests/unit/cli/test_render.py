@@ -1,6 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
 from io import StringIO
 
 import pytest
@@ -90,3 +96,38 @@ def test_what_others_say_cannot_steer_the_terminal(capsys: pytest.CaptureFixture
     render.error(QuorateError("a\x1b[31mb\x9b\ud800"))
     render.progress("c\rd")
     assert capsys.readouterr().err == "error: a\\x1b[31mb\\x9b\\ud800\nc\\rd\n"
+
+
+ASKS = """
+import sys
+from quorate.cli import render
+while True:
+    try:
+        render.ask("Do this? [y/N]", default="n")
+    except KeyboardInterrupt:
+        print("ended", file=sys.stderr)
+"""
+
+
+def test_ctrl_c_ends_a_question_however_soon_it_comes() -> None:
+    """One that came between the question and read(2) was lost: 3 of 100, on a busy machine."""
+    operator, terminal = pty.openpty()
+    run = subprocess.Popen([sys.executable, "-c", ASKS], stdin=terminal, stdout=terminal, stderr=terminal)
+    try:
+        for _ in range(300):
+            read_until(operator, b"Do this? [y/N] [n]: ")
+            run.send_signal(signal.SIGINT)
+            read_until(operator, b"ended")
+    finally:
+        run.kill()
+        run.wait()
+        os.close(terminal)
+        os.close(operator)
+
+
+def read_until(terminal: int, words: bytes) -> None:
+    """Read what a program says, to these words and no further."""
+    said = b""
+    while not said.endswith(words):
+        assert select.select([terminal], [], [], 10.0)[0], f"nothing more came behind {said!r}"
+        said += os.read(terminal, 1)
