@@ -88,7 +88,7 @@ def _fencing(site: Site, status: Status) -> Verdict:
         return failing("fencing is switched off")
     idle = [name for name in site.cloud.names if not status.started.get(fencing_id(name))]
     if not idle:
-        return ok("fencing is on")
+        return ok(f"fencing is on{f'; last: {status.fenced}' if status.fenced else ''}")
     failures = [what for _, what in status.failures if any(what.startswith(fencing_id(name)) for name in idle)]
     return failing(f"the power of {', '.join(idle)} cannot be cut{''.join(f'; {what}' for what in failures)}")
 

@@ -17,7 +17,7 @@ class Status:
 
     `nodes`: by name, in one word, `online` where all is well. `started`: by resource, the nodes where it runs.
     `failures`: the node and what failed there, as long as the cluster remembers it. `standby`: nodes that nothing may
-    run on, be they online or not, by an attribute that outlives them.
+    run on, be they online or not, by an attribute that outlives them. `fenced`: the last fencing in words; "" for none.
     """
 
     quorate: bool
@@ -27,6 +27,7 @@ class Status:
     started: Mapping[str, tuple[str, ...]]
     failures: tuple[tuple[str, str], ...]
     standby: frozenset[str] = frozenset()
+    fenced: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,19 @@ def _status(answer: Answer | Unknown | None) -> Status | Unknown:
         standby=frozenset(
             node.get("name", "") for node in report.findall("nodes/node") if node.get("standby") == "true"
         ),
+        fenced=_fenced(report),
     )
+
+
+def _fenced(report: ET.Element) -> str:
+    """Say who was fenced last, by whom, when (in UTC) and with what end: the history that every member keeps."""
+    ended = [event for event in report.findall("fence_history/fence_event") if event.get("completed")]
+    if not ended:
+        return ""
+    last = max(ended, key=lambda event: event.get("completed", ""))
+    words = "" if last.get("status") == "success" else f", {last.get('status')}"
+    time = last.get("completed", "").partition(".")[0]
+    return f"{last.get('action')} of {last.get('target')} by {last.get('delegate') or 'nobody'} at {time}{words}"
 
 
 def _state(node: ET.Element) -> str:
