@@ -15,16 +15,26 @@ from pathlib import PurePosixPath
 
 from quorate.audit.configs import Config, configs
 from quorate.audit.estate import Document, Estate
-from quorate.audit.node import Node, Place
+from quorate.audit.node import Place
 from quorate.audit.readers import shell
 from quorate.audit.rule import Hit, Rule, Severity
 from quorate.audit.schedules import Schedule, calendar, cron, most
 
 _FAQ = "https://docs.openstack.org/keystone/latest/admin/fernet-token-faq.html"
 _WINDOW = "https://docs.openstack.org/keystone/latest/configuration/config-options.html#token.allow_expired_window"
-_ROTATES = re.compile(r"^[^#\n]*\bkeystone-manage\b[^;&|\n]*\bfernet_rotate\b", re.MULTILINE)
-_PERHAPS = re.compile(r"&&|\|\||\(\)|(?:^|[;\s])(?:if|case|while|until|for|exit|test|\[\[?)\s", re.MULTILINE)
+_ROTATES = re.compile(r"\bkeystone-manage\b[^;&|\n]*\bfernet_rotate\b")
+_PERHAPS = re.compile(r"&&|\|\||\(\)|(?:^|[;\s])(?:if|case|while|until|for|exit|function|test|\[\[?)\s", re.MULTILINE)
 """What lets a script do what follows it or not: how often it does, nobody knows."""
+_COMMENT = re.compile(r"(?<!\S)#.*")
+_USER = re.compile(r"^[ \t]*(?:el)?if\s+\[+\s+\"?\$\((?:id -un?|whoami)\)[^\n&|]*\bthen\b", re.MULTILINE)
+"""A question whose answer is the same each time: cron runs a script as one user."""
+_FUNCTION = re.compile(
+    r"^[ \t]*(?:function[ \t]+([\w-]+)(?:[ \t]*\(\))?|([\w-]+)[ \t]*\(\))\s*\{\s*?\n(.{0,4000}?)^[ \t]*\}",
+    re.MULTILINE | re.DOTALL,
+)
+_HANDS_ON = re.compile(r"\b(?:rsync|scp)\b[^\n]*\bfernet-keys\b")
+_DEEP = 3
+"""Scripts that call each other."""
 _MORE = 2
 """The staged key and the primary one."""
 _KEYS, _EXPIRATION, _EXPIRED_WINDOW = 3, 3600, 172800
@@ -33,10 +43,11 @@ _KEYS, _EXPIRATION, _EXPIRED_WINDOW = 3, 3600, 172800
 
 @dataclass(frozen=True)
 class _Rotation:
-    """A job that rotates the keys."""
+    """A job that rotates the keys. `handed_on`: and copies them to other machines."""
 
     place: Place
     when: tuple[Schedule, ...]
+    handed_on: bool
 
 
 def dropped_in_use(estate: Estate) -> Iterable[Hit]:
@@ -66,10 +77,10 @@ def _lifetime(one: Config) -> float:
 
 
 def _too_few(estate: Estate, one: Config, seconds: float, within: str) -> Hit | None:
-    """Hold the keys that a Keystone keeps to the rotations on its machine within so many seconds."""
+    """Hold the keys that a Keystone keeps to the rotations that reach it within so many seconds."""
     said = one.option("fernet_tokens", "max_active_keys")
     keys = one.number("fernet_tokens", "max_active_keys") if said else _KEYS
-    rotations = _rotations(estate, one.host)
+    rotations = _reaching(estate, one)
     needed = most((when for each in rotations for when in each.when), seconds) + _MORE
     if keys is None or not rotations or needed <= keys:
         return None
@@ -79,24 +90,42 @@ def _too_few(estate: Estate, one: Config, seconds: float, within: str) -> Hit | 
     return Hit(places[0], seen, tuple(places[1:]))
 
 
+def _reaching(estate: Estate, one: Config) -> list[_Rotation]:
+    """The rotations on its machine, and those elsewhere whose keys are copied to every Keystone of its database."""
+    database = one.value("database", "connection")
+    others = {each.host for each in configs(estate, "keystone") if each.value("database", "connection") == database}
+    elsewhere = sorted(others - {one.host}) if database else []
+    copied = [each for host in elsewhere for each in _rotations(estate, host) if each.handed_on]
+    return [*_rotations(estate, one.host), *copied]
+
+
 @lru_cache(maxsize=64)
 def _rotations(estate: Estate, host: str) -> tuple[_Rotation, ...]:
     """Every job of a machine that is certain to rotate the keys, and of which it is known when."""
     tables = (one for one in estate.of("cron") if one.host == host)
-    jobs = [(job, [cron(job.name)]) for table in tables for job in table.root.inside if _runs(estate, host, job.value)]
+    jobs = [
+        (job.place, [cron(job.name)], [job.value])
+        for table in tables
+        for job in table.root.inside
+        if _runs(estate, host, job.value)
+    ]
     jobs += _timers(estate, host)
-    return tuple(_Rotation(job.place, tuple(one for one in when if one)) for job, when in jobs if any(when))
+    return tuple(
+        _Rotation(place, tuple(one for one in when if one), any(_hands_on(estate, host, one) for one in commands))
+        for place, when, commands in jobs
+        if any(when)
+    )
 
 
-def _timers(estate: Estate, host: str) -> Iterator[tuple[Node, list[Schedule | None]]]:
-    """The times of systemd's timers whose service rotates the keys."""
+def _timers(estate: Estate, host: str) -> Iterator[tuple[Place, list[Schedule | None], list[str]]]:
+    """The times of systemd's timers whose service rotates the keys, and what it runs."""
     units = {PurePosixPath(one.text.path).name: one for one in estate.of("unit") if one.host == host}
     for name, unit in units.items():
         found = units.get(unit.root.get("Timer", "Unit", default=f"{name.removesuffix('.timer')}.service"))
         if name.endswith(".timer") and found and any(_runs(estate, host, one) for one in _started(found)):
             times = [time for timer in unit.root.all("Timer") for time in timer.all("OnCalendar")]
             if times:
-                yield times[-1], [calendar(time.value) for time in times]
+                yield times[-1].place, [calendar(time.value) for time in times], list(_started(found))
 
 
 def _started(unit: Document) -> Iterator[str]:
@@ -105,19 +134,40 @@ def _started(unit: Document) -> Iterator[str]:
 
 def _runs(estate: Estate, host: str, command: str) -> bool:
     """Whether this, or a script of the machine that it calls, rotates the keys whatever happens."""
-    if _rotates(command):
-        return True
-    scripts = {PurePosixPath(one.text.path).name for one in estate.of("shell") if one.host == host and _is_one(one)}
     certain = _PERHAPS.split(command, maxsplit=1)[0]
-    return any(PurePosixPath(word).name in scripts for word in shell.words(certain))
+    return _rotates(command) or any(_rotates(one) for one in _called(estate, host, certain))
 
 
-def _is_one(script: Document) -> bool:
-    return _rotates(script.text.body)
+def _hands_on(estate: Estate, host: str, command: str) -> bool:
+    """Whether this, or what it calls, copies keys to other machines."""
+    texts = [command]
+    for _ in range(_DEEP):
+        if any(_HANDS_ON.search(line) for text in texts for _, line in shell.lines(text)):
+            return True
+        texts = [script for text in texts for script in _called(estate, host, text)]
+    return False
+
+
+def _called(estate: Estate, host: str, text: str) -> list[str]:
+    """The scripts of a machine that are named among these commands."""
+    words = {PurePosixPath(word).name for _, line in shell.lines(text) for word in shell.words(line)}
+    scripts = (one.text for one in estate.of("shell") if one.host == host)
+    return [script.body for script in scripts if PurePosixPath(script.path).name in words]
 
 
 def _rotates(text: str) -> bool:
-    match = _ROTATES.search(text)
+    """Whether it is certain that commands rotate the keys, directly or in a function that they call."""
+    if not _ROTATES.search(text):
+        return False
+    commands = _USER.sub("", _COMMENT.sub("", text))
+    outside = _FUNCTION.sub("", commands)
+    inside = [one[1] or one[2] for one in _FUNCTION.finditer(commands) if _certain(_ROTATES, one[3])]
+    calls = (re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])") for name in inside)
+    return any(_certain(each, outside) for each in (_ROTATES, *calls))
+
+
+def _certain(what: re.Pattern[str], text: str) -> bool:
+    match = what.search(text)
     return match is not None and not _PERHAPS.search(text[: match.end()])
 
 
