@@ -4,10 +4,11 @@ PY := .venv/bin/python
 # The tests start the program hundreds of times: compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check fix lint types unit docs lock bench conformance fuzz clean packages
+.PHONY: help demo test long check fix lint types unit docs lock bench conformance fuzz clean packages
 help:
 	@echo "make demo    three real controllers from one file; one loses its power; they stay up (root)"
 	@echo "make test    every test, lab machines included (root)"
+	@echo "make long    the tests for which an hour is too short (root; nothing else on the machine)"
 	@echo "make check   lint, types and unit tests in seconds"
 	@echo "make fix     format, and mend what ruff can mend"
 	@echo "make docs    write the generated pages of docs/reference again"
@@ -19,16 +20,13 @@ help:
 demo: .venv/.ready packages
 	$(PY) -m demo.demo $(DEMO)
 
-# test_keystone_cache.py measures stalls to the millisecond: by itself, on a quiet machine (docs/operate/balancer.md).
-# test_impact.py measures pauses of half a second: likewise. BY_HAND: some minutes each, which CI has not.
-BY_HAND = tests/lab/test_backup.py tests/lab/test_migrate.py tests/lab/plane/test_live_fix.py tests/lab/plane/test_keys.py \
-  tests/lab/plane/test_node.py tests/lab/plane/services/test_replace.py
 test: check packages
 	sh tools/packages.sh chromium chromium-driver
 	$(PY) -m pytest -q --no-skips -n auto tests/property tests/model tests/golden tests/guides
-	$(PY) -m pytest --no-skips --maxfail=4 --durations=60 tests/contract tests/real tests/lab \
-	  --ignore tests/lab/plane/test_keystone_cache.py --ignore tests/lab/plane/services/test_impact.py \
-	  $(BY_HAND:%=--ignore %)
+	$(PY) -m pytest --no-skips -m "not long" --maxfail=4 --durations=60 tests/contract tests/real tests/lab
+
+long: .venv/.ready packages
+	$(PY) -m pytest --no-skips -m long --durations=20 tests/real tests/lab
 
 check: lint types unit
 

@@ -19,7 +19,7 @@ import pytest
 from lab.plane.machines import Plane, machines_up
 from lab.plane.validating import PORT, Client
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(1800)]
 
 ROWS = 10_000
 DEFINITIONS = json.dumps(

@@ -144,6 +144,7 @@ def hosts(plane: Plane) -> list[str]:
     return list(plane.lab.machines())
 
 
+@pytest.mark.long
 def test_engines_take_each_other_s_place_and_the_plan_said_what_is_lost(machines: Plane) -> None:
     first, *others = hosts(machines)
     assert choose(machines, engine="twemproxy") == []
@@ -264,7 +265,9 @@ def test_it_runs_as_a_user_of_its_own_and_is_shut_in(machines: Plane) -> None:
     assert "OK" in exposure
 
 
-@pytest.mark.parametrize(("engine", "level"), [("twemproxy", "failing"), ("quorate", "ok")])
+@pytest.mark.parametrize(
+    ("engine", "level"), [pytest.param("twemproxy", "failing", marks=pytest.mark.long), ("quorate", "ok")]
+)
 def test_a_drill_finds_the_engine_that_serves_what_is_old(machines: Plane, engine: str, level: str) -> None:
     # Only the host of the deaf server reaches it: there it goes on serving what the others change without it.
     choose(machines, engine=engine, twemproxy={"retry_ms": 1000})

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from lab.plane.machines import Plane, lab_up, watching_argv
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(1800)]
 
 SINGLE = "single"
 MACHINES = ("controller1", "controller2", "controller3", SINGLE)

@@ -48,6 +48,7 @@ def test_a_vip_without_fencing_is_held_twice_when_its_holder_wakes(plane: Plane)
     assert finding(result, "vip-holders")["level"] == "failing"
 
 
+@pytest.mark.long
 def test_commits_that_are_not_on_disk_are_lost_with_all_three(plane: Plane) -> None:
     # Flushed once a second, the default, a commit is on disk by chance.
     lazy = {"options": {"innodb_flush_log_at_trx_commit": 0, "innodb_flush_log_at_timeout": 2700}}

@@ -18,7 +18,7 @@ import requests
 
 from lab.plane.machines import Plane
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
 
 AWAY = "controller3"
 KEYS = "/etc/keystone/fernet-keys"

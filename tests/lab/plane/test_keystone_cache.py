@@ -22,7 +22,7 @@ import pytest
 from lab.plane.machines import Plane
 from lab.plane.validating import Client, Latencies, Validation
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]
 
 RATE = 20.0
 TOKENS = 12

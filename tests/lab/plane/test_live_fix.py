@@ -12,7 +12,7 @@ import pytest
 from lab.plane.machines import Plane
 from lab.plane.validating import Client, Latencies
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
 
 RATE = 50.0
 TOKENS = 12

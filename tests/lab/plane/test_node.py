@@ -21,7 +21,7 @@ from quorate.core.failure import kept
 from quorate.core.history import Operation, outages
 from quorate.core.system import site_of
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
 
 WHOLE = 300.0
 """Seconds from an empty machine to a cloud that is whole."""

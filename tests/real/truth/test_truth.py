@@ -53,6 +53,7 @@ def test_the_balancer_shows_nothing_old_and_nothing_wrong(tmp_path: Path) -> Non
     assert min(report.reads for report in found.values()) > 1000
 
 
+@pytest.mark.long
 def test_two_workers_on_each_controller_show_what_one_would(tmp_path: Path) -> None:
     found = reports(Campaign("balancer", tmp_path, workers=2), WORKERS_PLANS)
     assert all(report.clean for report in found.values()), said(found, tmp_path)

@@ -16,7 +16,7 @@ from quorate.core.failure import NOTICEABLE
 from quorate.core.history import outages
 from quorate.core.system import site_of
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(600)]
 
 CHANGES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "galera": ({"max_connections": 640}, ("database_write", "database_read")),

@@ -10,7 +10,7 @@ from lab.plane.machines import Plane
 from lab.plane.test_node import switch_off
 from quorate.errors import QuorateError
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(900)]
 
 ASKED = "controller1"
 VICTIM = "controller3"

@@ -218,7 +218,7 @@ def test_a_store_that_is_another_one_is_named(services: Plane) -> None:
     ("break_it", "mend_it"),
     [
         ("systemctl kill --signal=STOP --kill-whom=all", "systemctl kill --signal=CONT --kill-whom=all"),
-        ("systemctl stop", "systemctl start"),
+        pytest.param("systemctl stop", "systemctl start", marks=pytest.mark.long),
         ("systemctl kill --signal=KILL --kill-whom=all", ""),  # back before anybody looks
     ],
     ids=["frozen", "stopped", "killed"],
