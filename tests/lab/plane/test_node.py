@@ -97,7 +97,8 @@ async def replaced_under_load(
         served_by = {one.facts.get("server") for one in history["database_write"][-5:]}
         assert victim not in served_by
         await phase("switch off", switch_off, plane, victim)
-        assert plane.json("status")["verdict"]["level"] == "ok", "a drained controller that is off was announced"
+        status = await asyncio.to_thread(plane.json, "status")
+        assert status["verdict"]["level"] == "ok", "a drained controller that is off was announced"
         await phase("reset", plane.lab.reset, victim)
         began = time.monotonic()
         await phase("replace", node, plane, "replace", victim)
@@ -109,13 +110,14 @@ async def replaced_under_load(
     return history, finals, phases
 
 
-def worse_than_said(history: Mapping[str, Sequence[Operation]], phases: Sequence[Phase]) -> list[str]:
-    """Each outage longer than what was said of the phase in which it began; all are printed."""
+def worse_than_a_failover(history: Mapping[str, Sequence[Operation]], phases: Sequence[Phase]) -> list[str]:
+    """Each outage longer than what was said of the planned failover, or of the phase in which it began."""
     wrong = []
+    planned = phases[0].told
     for name, done in history.items():
         for outage in outages(done):
             phase = next((one for one in reversed(phases) if one.began <= outage.began), phases[0])
-            told = phase.told.get(name, 0.0)
+            told = max(planned.get(name, 0.0), phase.told.get(name, 0.0))
             notes = {one.note for one in done if one.outcome != "ok" and outage.began <= one.start <= outage.ended}
             text = (
                 f"{name}: {outage.seconds:.2f} s, said {told:.2f} s, "
@@ -136,7 +138,7 @@ def test_a_controller_is_replaced_by_an_empty_machine_under_load(plane: Plane) -
     lost = acknowledged(history["database_write"]) - numbers(finals["database_write"]["numbers"])
     assert lost == set()
     assert len(acknowledged(history["database_write"])) > 200
-    assert worse_than_said(history, phases) == []
+    assert worse_than_a_failover(history, phases) == []
 
 
 def test_who_is_drained_is_announced_and_nothing_counts_on_it(plane: Plane) -> None:
