@@ -22,19 +22,21 @@ from quorate.audit.schedules import Schedule, calendar, cron, most
 
 _FAQ = "https://docs.openstack.org/keystone/latest/admin/fernet-token-faq.html"
 _WINDOW = "https://docs.openstack.org/keystone/latest/configuration/config-options.html#token.allow_expired_window"
-_ROTATES = re.compile(r"\bkeystone-manage\b[^;&|\n]*\bfernet_rotate\b")
+_ROTATES = re.compile(r"\bkeystone-manage\b[^;&|\n]{0,500}\bfernet_rotate\b")
 _PERHAPS = re.compile(r"&&|\|\||\(\)|(?:^|[;\s])(?:if|case|while|until|for|exit|function|test|\[\[?)\s", re.MULTILINE)
 """What lets a script do what follows it or not: how often it does, nobody knows."""
 _COMMENT = re.compile(r"(?<!\S)#.*")
 _USER = re.compile(r"^[ \t]*(?:el)?if\s+\[+\s+\"?\$\((?:id -un?|whoami)\)[^\n&|]*\bthen\b", re.MULTILINE)
 """A question whose answer is the same each time: cron runs a script as one user."""
 _FUNCTION = re.compile(
-    r"^[ \t]*(?:function[ \t]+([\w-]+)(?:[ \t]*\(\))?|([\w-]+)[ \t]*\(\))\s*\{\s*?\n(.{0,4000}?)^[ \t]*\}",
+    r"^[ \t]*(?:function[ \t]+([\w-]+)(?:[ \t]*\(\))?|([\w-]+)[ \t]*\(\))\s*\{[ \t]*\n(.{0,4000}?)^[ \t]*\}",
     re.MULTILINE | re.DOTALL,
 )
-_HANDS_ON = re.compile(r"\b(?:rsync|scp)\b[^\n]*\bfernet-keys\b")
+_HANDS_ON = re.compile(r"\b(?:rsync|scp)\b[^\n]{0,500}\bfernet-keys\b")
 _DEEP = 3
 """Scripts that call each other."""
+_LONGEST = 50_000
+"""Characters of a script: a longer one is no wrapper around a rotation, and takes seconds to take apart."""
 _MORE = 2
 """The staged key and the primary one."""
 _KEYS, _EXPIRATION, _EXPIRED_WINDOW = 3, 3600, 172800
@@ -157,7 +159,7 @@ def _called(estate: Estate, host: str, text: str) -> list[str]:
 
 def _rotates(text: str) -> bool:
     """Whether it is certain that commands rotate the keys, directly or in a function that they call."""
-    if not _ROTATES.search(text):
+    if len(text) > _LONGEST or not _ROTATES.search(text):
         return False
     commands = _USER.sub("", _COMMENT.sub("", text))
     outside = _FUNCTION.sub("", commands)
